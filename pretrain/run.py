@@ -1,0 +1,155 @@
+"""The run folder: how a program is told what to do and how it tells what it did.
+
+A run folder holds `run.json` (the program's whole configuration, written by whoever starts it),
+`metrics.jsonl` (appended: metrics, progress, samples), checkpoints, and last `result.json`, written
+aside and renamed so that it is complete or absent. A program that cannot go on writes `error.json`
+with one sentence. Everything here is plain files: no torch, no database.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+ConfigT = TypeVar("ConfigT", bound="ProgramConfig")
+
+EXIT_USER_ERROR = 2
+
+
+class ProgramError(Exception):
+    """What a user can mend: one sentence that says what is wrong and what to do."""
+
+
+class ProgramConfig(BaseModel):
+    """The base of every program's configuration: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunFolder:
+    """One run folder. Safe to open again after a crash: metrics are appended, never rewritten."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result_path(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def error_path(self) -> Path:
+        return self.path / "error.json"
+
+    def write_config(self, config: ProgramConfig) -> None:
+        """Write `run.json`, so that the program can also be started by hand."""
+        write_atomically(self.config_path, config.model_dump_json(indent=2))
+
+    def metrics(self, step: int, **values: float | int | str | None) -> None:
+        """Append one row of numbers for `step`."""
+        self._append({"kind": "metrics", "step": step, **values})
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        """Say how far the program is: `done` of `total` in `unit` ("steps", "prompts")."""
+        self._append({"kind": "progress", "done": done, "total": total, "unit": unit})
+
+    def sample(self, prompt: str, response: str, **values: float | int | str | None) -> None:
+        """Append one sampled answer, for people to read while the program runs."""
+        self._append({"kind": "sample", "prompt": prompt, "response": response, **values})
+
+    def finish(self, result: dict[str, Any]) -> None:  # Any: each program has its own result
+        """Write `result.json`: the run is over and its outputs are complete."""
+        write_atomically(self.result_path, json.dumps(result, indent=2, sort_keys=True))
+
+    def fail(self, sentence: str) -> None:
+        """Write `error.json`: the run cannot go on, and why."""
+        write_atomically(self.error_path, json.dumps({"error": sentence}))
+
+    def read_result(self) -> dict[str, Any] | None:  # Any: each program has its own result
+        """The result, or None while there is none."""
+        if not self.result_path.exists():
+            return None
+        result: dict[str, Any] = json.loads(self.result_path.read_text())
+        return result
+
+    def read_error(self) -> str | None:
+        """The sentence of `error.json`, or None."""
+        if not self.error_path.exists():
+            return None
+        return str(json.loads(self.error_path.read_text())["error"])
+
+    def read_metrics(self, kind: str | None = None) -> Iterator[dict[str, Any]]:  # Any: JSON rows
+        """Rows of `metrics.jsonl`, oldest first; a last line cut off by a crash is passed over."""
+        if not self.metrics_path.exists():
+            return
+        with self.metrics_path.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if kind is None or row.get("kind") == kind:
+                    yield row
+
+    def _append(self, row: dict[str, Any]) -> None:  # Any: JSON rows
+        line = json.dumps({"time": round(time.time(), 3), **row}, ensure_ascii=False) + "\n"
+        with self.metrics_path.open("a", encoding="utf-8") as lines:
+            lines.write(line)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that `path` holds all of it or what it held before, also after a power cut."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    aside.replace(path)
+
+
+def load_config(path: Path, config_type: type[ConfigT]) -> ConfigT:
+    """Read and check a `run.json`. Raises ProgramError with the first problem in words."""
+    try:
+        return config_type.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ProgramError(f"There is no {path}: give the path of a run.json.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProgramError(f"{path.name}: {where}: {first['msg']}") from error
+
+
+def program_main(config_type: type[ConfigT], run: Callable[[ConfigT, RunFolder], None]) -> None:
+    """The body of `python -m PROGRAM run.json`: load, run, and leave a result or an error behind.
+
+    Exits with 0, with 2 for what a user can mend (ProgramError), with 1 for anything else.
+    """
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m PROGRAM path/to/run.json")
+    config_path = Path(sys.argv[1])
+    folder = RunFolder(config_path.parent)
+    folder.error_path.unlink(missing_ok=True)
+    try:
+        run(load_config(config_path, config_type), folder)
+    except ProgramError as error:
+        folder.fail(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_USER_ERROR)
+    except Exception as error:
+        traceback.print_exc()
+        folder.fail(f"{type(error).__name__}: {error}")
+        sys.exit(1)
