@@ -1,0 +1,1 @@
+"""Rounds: what people judged becomes a reward model and the next, better models."""

@@ -1,62 +1,11 @@
-"""The records that travel between stages as JSON lines: messages, preferences, prompts, SFT examples.
+"""The records that travel between a round's stages as JSON lines: prompts, candidates, SFT examples.
 
-Pure: pydantic models and file reading, nothing of Django or torch.
+Pure: nothing of Django or torch. The preference record itself is `annotation.records`'.
 """
 
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
-from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-RecordT = TypeVar("RecordT", bound="Record")
-
-Role = Literal["system", "user", "assistant", "ipython"]
-
-
-class Strength(StrEnum):
-    """How strongly one response is preferred, strongest first (Llama 3, section 4.1)."""
-
-    SIGNIFICANTLY_BETTER = "significantly_better"
-    BETTER = "better"
-    SLIGHTLY_BETTER = "slightly_better"
-    MARGINALLY_BETTER = "marginally_better"
-
-
-class Record(BaseModel):
-    """The base of all records: frozen, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Message(Record):
-    """One message of a dialog."""
-
-    role: Role
-    content: str
-
-
-class RankedResponse(Record):
-    """One response of a preference record; its place in the list is its rank."""
-
-    content: str
-    model: str
-    origin: Literal["edited", "chosen", "rejected"]
-
-
-class PreferenceRecord(Record):
-    """One judgement: a context and its responses, best first (the design's preference record)."""
-
-    id: str
-    domain: str
-    language: str
-    round: int
-    context: tuple[Message, ...]
-    responses: tuple[RankedResponse, ...]
-    strength: Strength
-    annotator: str
-    created: str
+from annotation.records import Message, Record
 
 
 class PromptRecord(Record):
@@ -103,24 +52,3 @@ class SampledAnswer(Record):
     sample: int
     content: str
     reward: float
-
-
-def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
-    """Records of a JSONL file in order. Raises pydantic's ValidationError on a broken line."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield record_type.model_validate_json(line)
-
-
-def write_records(path: Path, records: Iterable[Record]) -> int:
-    """Write `records` as JSONL, aside and then renamed; returns how many."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.writing")
-    count = 0
-    with aside.open("w", encoding="utf-8") as out:
-        for record in records:
-            out.write(record.model_dump_json() + "\n")
-            count += 1
-    aside.replace(path)
-    return count

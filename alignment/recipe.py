@@ -1,0 +1,172 @@
+"""The recipe of a round: every number that decides what a round does, on one page.
+
+Pure. A named recipe is a function that returns a whole `RoundRecipe`; a variant edits the returned
+value. The source of the defaults is The Llama 3 Herd of Models, section 4.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alignment.programs import EngineConfig, OptimizerConfig, Precision, SamplingConfig
+from annotation.records import Strength
+
+STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
+
+
+class RecipeError(Exception):
+    """A recipe that cannot be run, and the field to change."""
+
+
+class RecipePart(BaseModel):
+    """The base of all parts: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CollectRecipe(RecipePart):
+    """What people are asked before the round trains."""
+
+    num_comparisons: int = Field(ge=0)
+    """Judgements to wait for; 0 trains at once on what is there."""
+    sampling: SamplingConfig
+    """How the two deployed models answer."""
+
+
+class SnapshotRecipe(RecipePart):
+    """Which judgements train."""
+
+    strengths: tuple[Strength, ...] = STRONG
+    """Only these grades train."""
+    max_similarity: float = Field(default=0.9, gt=0, le=1)
+    """Pairs whose responses are more alike than this (difflib ratio of words) are dropped."""
+    holdout_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    """Part of the prompts whose judgements are kept for measuring the reward model."""
+    min_judgements: int = Field(default=200, ge=10)
+    """A round with fewer usable judgements is refused."""
+
+
+class VariantRecipe(RecipePart):
+    """One of the models of a stage that are averaged."""
+
+    seed: int
+    optimizer: OptimizerConfig
+
+
+class DpoVariantRecipe(VariantRecipe):
+    """One DPO model."""
+
+    beta: float = Field(default=0.1, gt=0)
+    nll_coefficient: float = Field(default=0.2, ge=0)
+    mask_format_tokens: bool = True
+    newest_rounds: int = Field(default=1, ge=1)
+    """How many of the newest rounds' judgements to train on."""
+
+
+class RejectionRecipe(RecipePart):
+    """Rejection sampling of SFT data."""
+
+    num_candidates: int = Field(ge=10, le=30)
+    """K, the answers drawn for each prompt."""
+    num_prompts: int = Field(ge=1)
+    sampling: SamplingConfig
+
+
+class EvaluationRecipe(RecipePart):
+    """Answers to held-out prompts by the new model, the round before and the base."""
+
+    num_prompts: int = Field(ge=1)
+    samples_per_prompt: int = Field(default=1, ge=1)
+    sampling: SamplingConfig
+
+
+class GateRecipe(RecipePart):
+    """What must hold before a model is deployed."""
+
+    min_reward_accuracy: float = Field(default=0.5, ge=0, le=1)
+    """The lower end of the held-out accuracy's interval must be above this."""
+    min_win_rate_over_base: float = Field(default=0.5, ge=0, le=1)
+    """The lower end of the proxy win rate's interval over the base must be above this."""
+
+
+class RoundRecipe(RecipePart):
+    """A whole round."""
+
+    name: str
+    collect: CollectRecipe
+    snapshot: SnapshotRecipe = SnapshotRecipe()
+    reward: tuple[VariantRecipe, ...] = Field(min_length=2)
+    rejection: RejectionRecipe
+    sft: tuple[VariantRecipe, ...] = Field(min_length=2)
+    dpo: tuple[DpoVariantRecipe, ...] = Field(min_length=2)
+    evaluation: EvaluationRecipe
+    gate: GateRecipe = GateRecipe()
+    precision: Precision = "fp32"
+    max_row_tokens: int = Field(default=2048, ge=16)
+    """Longer examples are left out of training and counted."""
+    max_tokens_per_microbatch: int = Field(default=8192, ge=16)
+    num_threads: int = Field(default=1, ge=1)
+    """torch threads of one training program; variants run side by side."""
+    engine: EngineConfig = EngineConfig()
+
+
+def tiny() -> RoundRecipe:
+    """A round for a model of less than a million parameters and answers of one sentence: minutes on two cores."""
+    reward = OptimizerConfig(learning_rate=5e-4, num_epochs=2, batch_size=64)
+    sft = OptimizerConfig(learning_rate=5e-4, num_epochs=1, batch_size=64)
+    dpo = OptimizerConfig(learning_rate=2e-4, num_epochs=2, batch_size=64)
+    return RoundRecipe(
+        name="tiny",
+        collect=CollectRecipe(num_comparisons=1500, sampling=SamplingConfig(max_tokens=40)),
+        reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
+        rejection=RejectionRecipe(num_candidates=10, num_prompts=1000, sampling=SamplingConfig(max_tokens=40)),
+        sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
+        dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo, nll_coefficient=0.1)),
+        evaluation=EvaluationRecipe(num_prompts=600, samples_per_prompt=2, sampling=SamplingConfig(max_tokens=40)),
+        max_row_tokens=256,
+    )
+
+
+def small() -> RoundRecipe:
+    """A round for a base of a few million parameters and real text, on two cores: under an hour."""
+    reward = OptimizerConfig(learning_rate=1e-4, num_epochs=1, batch_size=32)
+    sft = OptimizerConfig(learning_rate=1e-4, num_epochs=1, batch_size=32)
+    dpo = OptimizerConfig(learning_rate=3e-5, num_epochs=1, batch_size=32)
+    return RoundRecipe(
+        name="small",
+        collect=CollectRecipe(num_comparisons=0, sampling=SamplingConfig(max_tokens=128)),
+        reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
+        rejection=RejectionRecipe(num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)),
+        sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
+        dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo)),
+        evaluation=EvaluationRecipe(num_prompts=100, sampling=SamplingConfig(max_tokens=128)),
+        max_row_tokens=512,
+    )
+
+
+RECIPES: dict[str, Callable[[], RoundRecipe]] = {"tiny": tiny, "small": small}
+
+
+def load_recipe(name_or_path: str) -> RoundRecipe:
+    """A named recipe, or one from a JSON file. Raises RecipeError with the first problem in words."""
+    if name_or_path in RECIPES:
+        return RECIPES[name_or_path]()
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise RecipeError(f"There is no recipe {name_or_path!r}: use {', '.join(RECIPES)} or a JSON file.")
+    try:
+        return parse_recipe(json.loads(path.read_text(encoding="utf-8")))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RecipeError(f"{path.name} is not a JSON file: {error}") from error
+
+
+def parse_recipe(data: object) -> RoundRecipe:
+    """A recipe from JSON data. Raises RecipeError with the first problem in words."""
+    try:
+        return RoundRecipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"The recipe's {where} cannot be {first['input']!r}: {first['msg'].lower()}.") from error

@@ -1,0 +1,27 @@
+"""Celery: three queues, and the clock that advances rounds.
+
+Messages carry ids only. Long work is guarded by leases in PostgreSQL, so a message delivered twice or
+late changes nothing; that is why they are acknowledged early and results are not kept.
+"""
+
+from accord.env import settings_module_default
+from celery import Celery
+
+settings_module_default()
+
+app = Celery("accord")
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    task_default_queue="default",
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    task_routes={
+        "alignment.tasks.program_run": {"queue": "training"},
+    },
+    beat_schedule={
+        "advance-rounds": {"task": "alignment.tasks.rounds_advance", "schedule": 2.0, "options": {"expires": 2.0}},
+    },
+)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["annotation", "alignment"])

@@ -1,0 +1,122 @@
+"""The only reader of the environment: what a deployment may set, checked once and typed.
+
+`DATABASE_URL` and `REDIS_URL` name the servers. Without them the local stack's own are used while it
+runs: it leaves their addresses in `var/stack.json`.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class SettingsError(Exception):
+    """The environment lacks something or holds something wrong; the sentence says what to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the settings are made of."""
+
+    database_url: str
+    """`postgresql://user:password@host:port/name`, or a socket folder as `?host=/path`."""
+    redis_url: str
+    """Broker and bus: Redis or Valkey."""
+    secret_key: str
+    var: Path
+    """Where run folders, checkpoints, logs and the local stack's data live."""
+    debug: bool
+    allowed_hosts: tuple[str, ...]
+    trusted_origins: tuple[str, ...]
+    """Origins (`https://accord.example`) that forms may be sent from, behind a proxy."""
+    https: bool
+    """Cookies only over HTTPS, and HSTS."""
+
+
+def settings_module_default() -> None:
+    """Name the settings for Django unless the caller's environment names others."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accord.settings")
+
+
+def read_environment() -> Environment:
+    """Read and check the environment. Raises SettingsError with what to do."""
+    var = Path(os.environ.get("ACCORD_VAR", REPOSITORY / "var")).resolve()
+    stack = _running_stack(var)
+    return Environment(
+        database_url=_required("DATABASE_URL", stack),
+        redis_url=_required("REDIS_URL", stack),
+        secret_key=_secret_key(var),
+        var=var,
+        debug=_flag("DEBUG"),
+        allowed_hosts=_list("ALLOWED_HOSTS") or ("127.0.0.1", "localhost", "[::1]"),
+        trusted_origins=_list("TRUSTED_ORIGINS"),
+        https=_flag("HTTPS"),
+    )
+
+
+def database_settings(url: str) -> dict[str, str | int]:
+    """Django's database settings from a URL. Raises SettingsError if it is no PostgreSQL URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise SettingsError(f"DATABASE_URL must begin with postgresql://, not {parts.scheme}://.")
+    query = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/") or "accord",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.get("host", parts.hostname or ""),
+        "PORT": str(query.get("port", parts.port or "")),
+    }
+
+
+def program_environment(*, num_threads: int) -> dict[str, str]:
+    """The environment of a training or sampling program: ours, without secrets, with its threads."""
+    secrets = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"}
+    kept = {name: value for name, value in os.environ.items() if name not in secrets}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": str(num_threads),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _running_stack(var: Path) -> dict[str, str]:
+    path = var / "stack.json"
+    if not path.exists():
+        return {}
+    stack = json.loads(path.read_text())
+    return {"DATABASE_URL": stack["database_url"], "REDIS_URL": stack["redis_url"]}
+
+
+def _required(name: str, stack: dict[str, str]) -> str:
+    value = os.environ.get(name) or stack.get(name)
+    if not value:
+        raise SettingsError(f"{name} is not set and no local stack is running: set it, or run `make serve`.")
+    return value
+
+
+def _secret_key(var: Path) -> str:
+    value = os.environ.get("SECRET_KEY")
+    if value:
+        return value
+    path = var / "secret_key"
+    if not path.exists():
+        raise SettingsError("SECRET_KEY is not set: set it, or run `make serve`, which makes one.")
+    return path.read_text().strip()
+
+
+def _flag(name: str) -> bool:
+    value = os.environ.get(name, "0").lower()
+    if value not in ("0", "1", "true", "false"):
+        raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
+    return value in ("1", "true")
+
+
+def _list(name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in os.environ.get(name, "").split(",") if part.strip())

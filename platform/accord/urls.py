@@ -1,0 +1,18 @@
+"""All routes: the API, each app's pages, Django's admin."""
+
+from accord.api import api
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("api/v1/", api.urls),
+    path("admin/", admin.site.urls),
+    path("", include("web.urls")),
+    path("", include("annotation.urls")),
+    path("", include("alignment.urls")),
+]
+
+handler400 = "web.errors.bad_request"
+handler403 = "web.errors.forbidden"
+handler404 = "web.errors.not_found"
+handler500 = "web.errors.server_error"
