@@ -1,0 +1,306 @@
+"""The one training loop: pretraining, reward model, SFT and DPO each bring their batches and their loss.
+
+Comes in: a model, `batch_at(step)` (a pure function of the step, so resuming needs no data state), a
+loss, and a LoopConfig. Goes out: the trained model (in place), metrics and progress in the run folder,
+and a LoopResult. A checkpoint in the run folder makes a killed run go on bit-exactly on CPU.
+"""
+
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from pretrain.run import ProgramConfig, ProgramError, RunFolder
+
+B = TypeVar("B")
+
+LossFunction = Callable[[nn.Module, B], tuple[Tensor, dict[str, float]]]
+"""This microbatch's share of the step's loss (normalisers over the whole step are already in the
+microbatch), and additive shares of the step's metrics. A metric `num_tokens` gives tokens per second."""
+
+CHECKPOINT_NAME = "checkpoint.pt"
+EXIT_TERMINATED = 128 + signal.SIGTERM
+PROGRESS_SECONDS = 1.0
+
+
+class LoopConfig(ProgramConfig):
+    """The optimizer, its schedule, and how often the loop speaks and saves."""
+
+    num_steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    """Peak learning rate."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps of linear warm-up."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls after the warm-up."""
+    final_fraction: float = Field(default=0.1, ge=0, le=1)
+    """The last step's learning rate as a part of the peak."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """On matrices only: never on norms and biases."""
+    beta2: float = Field(default=0.99, gt=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: autocast over fp32 weights."""
+    checkpoint_seconds: float = Field(default=300, gt=0)
+    """How often to checkpoint for resuming."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps between two rows of metrics; each row is the mean over its steps."""
+    seed: int = 0
+    """For what the model draws at random (dropout); batches have their own seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopResult:
+    """What a finished loop knows, over all its sittings."""
+
+    num_steps: int
+    seconds: float
+    """Time in the loop, all sittings together."""
+    final: dict[str, float]
+    """Mean of each metric and of `loss` over the last tenth of the steps."""
+    totals: dict[str, float]
+    """Sum of each metric over all steps, such as `num_tokens`."""
+
+
+@dataclass
+class LoopState:
+    """What a checkpoint holds besides weights and optimizer."""
+
+    step: int = 0
+    seconds: float = 0.0
+    totals: dict[str, float] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class LogWindow:
+    """Sums since the last row of metrics."""
+
+    started: float
+    num_steps: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    *,
+    model: nn.Module,
+    batch_at: Callable[[int], Sequence[B]],
+    loss: LossFunction[B],
+    config: LoopConfig,
+    folder: RunFolder,
+    learning_rate_at: Callable[[int], float] | None = None,
+    after_step: Callable[[int], None] | None = None,
+) -> LoopResult:
+    """Train `model` in place for `config.num_steps` steps, going on from the run folder's checkpoint.
+
+    `batch_at(step)` gives the microbatches of step 0, 1, …. `learning_rate_at(step)` replaces the
+    config's schedule (stages). `after_step(num_done)` is called after each update, before any checkpoint
+    of it, and may be called again for a step that a crash undid.
+
+    Raises ProgramError when the loss is no longer a number or the checkpoint is of another configuration.
+    Exits with 143 after a checkpoint when the process is told to stop (SIGTERM).
+    """
+    torch.manual_seed(config.seed)
+    model.train()
+    optimizer = make_optimizer(model, config)
+    checkpoint = folder.path / CHECKPOINT_NAME
+    state = load_checkpoint(checkpoint, model, optimizer, config)
+    rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
+    last_tenth = config.num_steps - max(1, config.num_steps // 10)
+
+    seconds_before = state.seconds
+    started = saved = spoke = time.perf_counter()
+    window = LogWindow(started=started)
+    with termination_flag() as terminated:
+        while state.step < config.num_steps:
+            metrics = take_step(model, optimizer, batch_at(state.step), loss, rate_at(state.step), config)
+            check_finite(metrics, state.step, rate_at(state.step))
+            add_up(window.sums, metrics)
+            window.num_steps += 1
+            add_up(state.totals, metrics)
+            if state.step >= last_tenth:
+                add_up(state.final, metrics)
+            state.step += 1
+            if after_step is not None:
+                after_step(state.step)
+
+            now = time.perf_counter()
+            state.seconds = seconds_before + now - started
+            finished = state.step == config.num_steps
+            if window.num_steps == config.log_every or finished:
+                log_metrics(folder, state.step, window, rate_at(state.step - 1), now)
+                window = LogWindow(started=now)
+            if now - spoke >= PROGRESS_SECONDS or finished:
+                folder.progress(state.step, config.num_steps, "steps")
+                spoke = now
+            if finished or terminated.is_set() or now - saved >= config.checkpoint_seconds:
+                save_checkpoint(checkpoint, model, optimizer, state, config)
+                saved = now
+            if terminated.is_set() and not finished:
+                sys.exit(EXIT_TERMINATED)
+
+    num_final = config.num_steps - last_tenth
+    return LoopResult(
+        num_steps=state.step,
+        seconds=state.seconds,
+        final={name: value / num_final for name, value in state.final.items()},
+        totals=state.totals,
+    )
+
+
+def discard_checkpoint(folder: RunFolder) -> None:
+    """Remove the loop's checkpoint: for a program whose outputs are complete."""
+    (folder.path / CHECKPOINT_NAME).unlink(missing_ok=True)
+
+
+def scheduled_learning_rate(step: int, config: LoopConfig) -> float:
+    """The learning rate of `step` (from 0): linear warm-up, then the schedule's fall.
+
+    The first step has 1/warmup_steps of the peak, the last one `final_fraction` of it.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return config.learning_rate
+    progress = (step - config.warmup_steps + 1) / max(1, config.num_steps - config.warmup_steps)
+    left = 1 - progress if config.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return config.learning_rate * (config.final_fraction + (1 - config.final_fraction) * left)
+
+
+def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
+    """Fused AdamW; weight decay on matrices only."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), eps=1e-8, fused=True)
+
+
+def take_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    microbatches: Sequence[B],
+    loss: LossFunction[B],
+    learning_rate: float,
+    config: LoopConfig,
+) -> dict[str, float]:
+    """One optimizer step over `microbatches`; returns the step's metrics with `loss` and `grad_norm`."""
+    device = next(model.parameters()).device.type
+    metrics = {"loss": 0.0}
+    optimizer.zero_grad(set_to_none=True)
+    for microbatch in microbatches:
+        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
+            share, shares = loss(model, microbatch)
+        share.backward()
+        metrics["loss"] += share.item()
+        add_up(metrics, shares)
+    grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    metrics["grad_norm"] = grad_norm.item()
+    # An update with a gradient that is no number would spoil the weights: the caller raises instead.
+    if math.isfinite(metrics["grad_norm"]):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+    return metrics
+
+
+def check_finite(metrics: dict[str, float], step: int, learning_rate: float) -> None:
+    """Raise ProgramError when the step's loss or gradient is no longer a number."""
+    for name in ("loss", "grad_norm"):
+        if not math.isfinite(metrics[name]):
+            raise ProgramError(
+                f"The {name.replace('_', ' ')} became {metrics[name]} at step {step + 1}: "
+                f"start again with a lower learning rate (it was {learning_rate:.2g})."
+            )
+
+
+def add_up(sums: dict[str, float], values: dict[str, float]) -> None:
+    """Add `values` to `sums`, name by name."""
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0.0) + value
+
+
+def log_metrics(folder: RunFolder, step: int, window: LogWindow, learning_rate: float, now: float) -> None:
+    """Append the mean of the window's metrics, with tokens per second where tokens are counted."""
+    means = {name: value / window.num_steps for name, value in window.sums.items()}
+    seconds = max(now - window.started, 1e-9)
+    if "num_tokens" in window.sums:
+        means["tokens_per_second"] = window.sums["num_tokens"] / seconds
+    means["steps_per_second"] = window.num_steps / seconds
+    folder.metrics(step, learning_rate=learning_rate, **means)
+
+
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig
+) -> None:
+    """Write the checkpoint aside and rename it, so that `path` is always whole."""
+    content = {
+        "config": fingerprint(config),
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "state": vars(state),
+    }
+    aside = path.with_name(f".{path.name}.writing")
+    with aside.open("wb") as out:
+        torch.save(content, out)
+        out.flush()
+        os.fsync(out.fileno())
+    aside.replace(path)
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, config: LoopConfig
+) -> LoopState:
+    """Put the checkpoint at `path` into model and optimizer; a fresh state where there is none."""
+    if not path.exists():
+        return LoopState()
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if content["config"] != fingerprint(config):
+        raise ProgramError(
+            f"{path} is of another configuration: delete it to start anew, or use another run folder."
+        )
+    model.load_state_dict(content["model"])
+    optimizer.load_state_dict(content["optimizer"])
+    torch.set_rng_state(content["random"])
+    if content["random_cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(content["random_cuda"])
+    return LoopState(**content["state"])
+
+
+def fingerprint(config: LoopConfig) -> dict[str, Any]:  # Any: the fields' own types
+    """The fields that change the numbers: a checkpoint goes on only under the same ones."""
+    return config.model_dump(exclude={"checkpoint_seconds", "log_every"})
+
+
+@contextmanager
+def termination_flag() -> Iterator[threading.Event]:
+    """An event set by SIGTERM while the block runs; outside the main thread it is never set."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def set_flag(_signal: int, _frame: FrameType | None) -> None:
+        flag.set()
+
+    before = signal.signal(signal.SIGTERM, set_flag)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGTERM, before)
