@@ -1,0 +1,173 @@
+"""What every test stands on: real servers of this test run alone, and a check that no part was left out.
+
+Importing this sets the environment that `accord.settings` reads. PostgreSQL and Valkey start when the
+first test needs them, in a temporary folder, unless DATABASE_URL or REDIS_URL name others; several
+test runs may go on at once. A guard ends whatever a run leaves behind, also when the run is killed.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+
+from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
+from deploy.local.guard import MARK, new_mark, start_guard
+from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDER = Path(tempfile.mkdtemp(prefix="accord-tests-"))
+SERVER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC"}
+
+OWN_DATABASE = "DATABASE_URL" not in os.environ
+OWN_BROKER = "REDIS_URL" not in os.environ
+BROKER_PORT = free_port()
+BROKER_PASSWORD = secrets.token_urlsafe(16)
+
+os.environ[MARK] = new_mark(FOLDER)
+os.environ["ACCORD_VAR"] = str(FOLDER / "var")
+os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("DATABASE_URL", postgres_url(FOLDER / "postgres"))
+os.environ.setdefault("REDIS_URL", broker_url(BROKER_PORT, BROKER_PASSWORD))
+os.environ["DJANGO_SETTINGS_MODULE"] = "accord.settings"
+
+GUARD = start_guard(os.environ[MARK], remove=[FOLDER])
+
+PARTS = {"vllm": "vLLM", "browser": "the browser", "django_db": "the database"}
+"""Markers of tests that need a part which a machine may lack, and the part's name."""
+
+ran: set[str] = set()
+left_out: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fail-on-missing-parts`: what the continuous integration asks for."""
+    parser.addoption(
+        "--fail-on-missing-parts",
+        action="store_true",
+        help="fail if tests of vLLM, of the browser or of the database were skipped or not there",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Load the settings now, so that pytest-django sets Django up before tests are imported."""
+    # Until all apps are there: tests that need no Django run without it.
+    if subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()"], cwd=REPOSITORY, capture_output=True
+    ).returncode:
+        sys.stderr.write("Django cannot be set up yet: python -c 'import django; django.setup()' says why.\n")
+        del os.environ["DJANGO_SETTINGS_MODULE"]
+        return
+    assert settings.DATABASES
+
+
+def pytest_unconfigure() -> None:
+    """End what the run has left behind and remove its folder."""
+    GUARD.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note which parts were tested and which tests of a part were skipped."""
+    report = yield
+    parts = {marker for marker in PARTS if item.get_closest_marker(marker)}
+    if "django_db_setup" in getattr(item, "fixturenames", ()):
+        parts.add("django_db")
+    if report.skipped and parts and not hasattr(report, "wasxfail"):
+        left_out.append(f"{item.nodeid} was skipped")
+    if report.when == "call" and report.passed:
+        ran.update(parts)
+    return report
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A file skipped as a whole hides what its tests need."""
+    if report.skipped:
+        left_out.append(f"{report.nodeid} was skipped as a whole")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a part was left out and the caller minds."""
+    if not session.config.getoption("--fail-on-missing-parts"):
+        return
+    left_out.extend(f"no test of {name} ran" for marker, name in PARTS.items() if marker not in ran)
+    if left_out and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out."""
+    if config.getoption("--fail-on-missing-parts") and left_out:
+        terminalreporter.section("parts left out", red=True)
+        for line in left_out:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[None]:
+    """PostgreSQL, for this run."""
+    if not OWN_DATABASE:
+        yield
+        return
+    server = postgres_child(
+        FOLDER / "postgres", log=FOLDER / "postgres.log", environment=SERVER_ENVIRONMENT, keep_safe=False
+    )
+    server.start()
+    postgres_wait(server)
+    yield
+    server.stop_ask()
+    server.stop_wait(10)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_server: None) -> None:
+    """pytest-django's place to prepare the server; a database of this run's own on a shared one."""
+    if not OWN_DATABASE:
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"test_accord_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Our own server goes with all that is in it: no need to drop the database first."""
+    return OWN_DATABASE
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """The URL of a running Valkey, the one that the settings name."""
+    url = os.environ["REDIS_URL"]
+    if not OWN_BROKER:
+        yield url
+        return
+    server = broker_child(
+        FOLDER / "valkey",
+        port=BROKER_PORT,
+        password=BROKER_PASSWORD,
+        log=FOLDER / "valkey.log",
+        environment=SERVER_ENVIRONMENT,
+    )
+    server.start()
+    broker_wait(server, url)
+    yield url
+    server.stop_ask()
+    server.stop_wait(10)
+
+
+@pytest.fixture(scope="session")
+def process_environment(django_db_setup: None) -> dict[str, str]:
+    """The environment for a process of ours that a test starts: it works on the test database.
+
+    What a test in a transaction has written is not visible to it: mark such tests with
+    `django_db(transaction=True)`.
+    """
+    url = urlsplit(os.environ["DATABASE_URL"])
+    name = settings.DATABASES["default"]["NAME"]
+    return {**os.environ, "DATABASE_URL": url._replace(path=f"/{name}").geturl()}
