@@ -1,0 +1,18 @@
+/* Buttons with data-copy="#id" copy that element's text, and say so. */
+
+import { toast } from "./toast.js";
+
+export function startCopyButtons() {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.querySelector(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      toast("Copied.", "success");
+    } catch {
+      getSelection().selectAllChildren(source);
+      toast("Press Ctrl+C to copy the marked text.");
+    }
+  });
+}

@@ -1,0 +1,101 @@
+"""`{% load web %}`: how numbers, times and states look on every page, and the bar chart."""
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+register = template.Library()
+
+_CHART_ROW = 28
+_CHART_LABEL_WIDTH = 150
+_CHART_BAR_WIDTH = 300
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    """Seconds in words, two units at most: "45 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"."""
+    if seconds is None:
+        return "–"
+    total = round(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    if total < 60:
+        return f"{max(total, 0)} s"
+    for size, unit, smaller, smaller_unit in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if total >= size:
+            rest = total % size // smaller
+            return f"{total // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
+    raise AssertionError(total)
+
+
+@register.filter
+def count(number: float | None) -> str:
+    """A number with thousands apart: "12,480"; a dash for None."""
+    return "–" if number is None else f"{number:,}"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share as "71.4%"; a dash for None."""
+    return "–" if share is None else f"{100 * share:.1f}%"
+
+
+@register.filter
+def words(value: str | None) -> str:
+    """A value of the database as words: "significantly_better" becomes "Significantly better"."""
+    return (value or "").replace("_", " ").capitalize()
+
+
+@register.filter
+def initials(name: str | None) -> str:
+    """Two letters for an avatar."""
+    parts = [part for part in re.split(r"[\W_]+", name or "") if part]
+    letters = parts[0][:1] + parts[1][:1] if len(parts) > 1 else (parts[0][:2] if parts else "?")
+    return letters.upper()
+
+
+@register.inclusion_tag("web/_nav_link.html", takes_context=True)
+def nav_link(context: template.Context, view_name: str, label: str) -> dict[str, str | bool]:
+    """A link of the header; marked as current on its page and on the pages below it. Absent views give none."""
+    request: HttpRequest | None = context.get("request")
+    try:
+        url = reverse(view_name)
+    except NoReverseMatch:
+        return {"url": ""}
+    path = request.path if request else ""
+    return {"url": url, "label": label, "current": path == url or (url != "/" and path.startswith(url))}
+
+
+@register.inclusion_tag("web/_bar_chart.html")
+def bar_chart(
+    rows: Iterable[tuple[Any, ...]], title: str = ""
+) -> dict[str, Any]:  # Any: (label, value[, series])
+    """Horizontal bars as inline SVG. Rows are (label, value) or (label, value, series 1 to 6, "left", "right")."""
+    listed = [(str(row[0]), row[1], row[2] if len(row) > 2 else 1) for row in rows]
+    largest = max((value for _, value, _ in listed), default=0) or 1
+    bars = [
+        {
+            "label": label if len(label) <= 22 else label[:21] + "…",
+            "full_label": label,
+            "value": f"{value:,}",
+            "series": series,
+            "width": round(max(_CHART_BAR_WIDTH * value / largest, 2 if value else 0), 1),
+            "y": index * _CHART_ROW,
+        }
+        for index, (label, value, series) in enumerate(listed)
+    ]
+    return {
+        "bars": bars,
+        "title": title,
+        "height": max(len(bars), 1) * _CHART_ROW,
+        "bar_x": _CHART_LABEL_WIDTH,
+        "bar_width": _CHART_BAR_WIDTH,
+        "width": _CHART_LABEL_WIDTH + _CHART_BAR_WIDTH + 60,
+    }
