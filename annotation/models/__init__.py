@@ -1,0 +1,20 @@
+"""The annotation tables, by noun: projects, prompts, comparisons, judgements."""
+
+from annotation.models.comparison import Comparison, Response
+from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
+from annotation.models.project import Membership, Project
+from annotation.models.prompt import Dialog, Prompt
+
+__all__ = [
+    "Assignment",
+    "Comparison",
+    "Dialog",
+    "Edit",
+    "Flag",
+    "Judgement",
+    "Membership",
+    "Project",
+    "Prompt",
+    "Response",
+    "Side",
+]

@@ -1,0 +1,86 @@
+"""Responses of models, and the comparisons of two of them that people are asked for."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from annotation.models.project import Project
+from annotation.models.prompt import Dialog
+from registry.models import Checkpoint, Deployment
+
+
+class Response(models.Model):
+    """What one model answered, and which model that was. Annotators never see the latter."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="responses")
+    content = models.TextField()
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="responses"
+    )
+    checkpoint = models.ForeignKey(
+        Checkpoint, on_delete=models.PROTECT, null=True, blank=True, related_name="responses"
+    )
+    model_name = models.CharField(max_length=200)
+    num_tokens = models.PositiveIntegerField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    """How long the model took."""
+    finish = models.CharField(max_length=16, blank=True)
+    """Why it ended: "stop" or "length"; empty where nobody knows."""
+
+    def __str__(self) -> str:
+        return f"response {self.pk}"
+
+
+class Comparison(models.Model):
+    """Two responses to one context, shown side by side."""
+
+    class State(models.TextChoices):
+        """Open until `needed` people have judged it."""
+
+        OPEN = "open", "open"
+        FULL = "full", "full"
+        FLAGGED = "flagged", "flagged"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
+    dialog = models.ForeignKey(Dialog, on_delete=models.CASCADE, related_name="comparisons")
+    turn = models.PositiveIntegerField(default=0)
+    """Its place in the dialog; 0 answers the prompt itself."""
+    round = models.PositiveIntegerField()
+    context = models.JSONField()
+    left = models.ForeignKey(Response, on_delete=models.RESTRICT, related_name="left_of")
+    right = models.ForeignKey(Response, on_delete=models.RESTRICT, related_name="right_of")
+    seed = models.BigIntegerField(null=True, blank=True)
+    """What the two models and their sides were drawn with; null where the pair was imported."""
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    needed = models.PositiveSmallIntegerField(default=1)
+    num_judgements = models.PositiveSmallIntegerField(default=0)
+    import_key = models.CharField(max_length=64, blank=True)
+    """Hash of context and pair where imported, so that several people's judgements of one pair meet."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dialog", "turn"], name="comparison_once_a_turn"),
+            models.CheckConstraint(condition=~Q(left=F("right")), name="comparison_two_different_responses"),
+            models.CheckConstraint(condition=Q(needed__gte=1), name="comparison_needs_someone"),
+            models.CheckConstraint(
+                condition=Q(num_judgements__lte=F("needed")), name="comparison_not_judged_more_than_needed"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="open") | Q(num_judgements__lt=F("needed")),
+                name="comparison_open_until_full",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["project", "round", "id"], condition=Q(state="open"), name="comparison_open"
+            ),
+            models.Index(fields=["project", "round", "state"], name="comparison_round_state"),
+            models.Index(
+                fields=["project", "import_key"], condition=~Q(import_key=""), name="comparison_import_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"comparison {self.pk}"

@@ -1,0 +1,134 @@
+"""Who a comparison is with, and what they said: assignments, judgements, edits, flags."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from annotation.models.comparison import Comparison
+from annotation.records import Strength
+
+
+def record_id_new() -> str:
+    """The name under which a judgement is exported."""
+    return uuid.uuid4().hex
+
+
+class Side(models.TextChoices):
+    """Where a response was shown."""
+
+    LEFT = "left", "left"
+    RIGHT = "right", "right"
+
+
+class Assignment(models.Model):
+    """One person's turn at one comparison. Handing it to them again renews the same row, with its draft."""
+
+    class State(models.TextChoices):
+        """Active holds a place until `expires_at`; all others are over."""
+
+        ACTIVE = "active", "active"
+        SUBMITTED = "submitted", "submitted"
+        SKIPPED = "skipped", "skipped"
+        FLAGGED = "flagged", "flagged"
+        EXPIRED = "expired", "expired"
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
+    lease = models.UUIDField(default=uuid.uuid4, unique=True)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    draft = models.JSONField(default=dict, blank=True)
+    """What the person has typed and chosen so far."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            # Also means: one active assignment per comparison and annotator.
+            models.UniqueConstraint(fields=["comparison", "annotator"], name="assignment_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["annotator", "expires_at"], condition=Q(state="active"), name="assignment_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"assignment {self.pk}"
+
+
+class Judgement(models.Model):
+    """Which response one person preferred, and how strongly."""
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="judgements")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="judgements")
+    assignment = models.OneToOneField(Assignment, on_delete=models.RESTRICT, null=True, blank=True)
+    """Null where the judgement was imported."""
+    preferred = models.CharField(max_length=8, choices=Side)
+    strength = models.CharField(
+        max_length=32, choices=[(strength.value, strength.value.replace("_", " ")) for strength in Strength]
+    )
+    reasons = models.JSONField(default=list, blank=True)
+    comment = models.TextField(blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    """How long the person took."""
+    idempotency_key = models.CharField(max_length=255)
+    """Chosen by the client: the same key from the same annotator is the same judgement."""
+    record_id = models.CharField(max_length=200, default=record_id_new)
+    """The id of its preference record outside this database."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["comparison", "annotator"], name="judgement_once"),
+            models.UniqueConstraint(
+                fields=["annotator", "idempotency_key"], name="judgement_idempotency_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(preferred__in=Side.values), name="judgement_preferred_is_a_side"
+            ),
+            models.CheckConstraint(
+                condition=Q(strength__in=[strength.value for strength in Strength]),
+                name="judgement_strength_is_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["record_id"], name="judgement_record_id")]
+
+    def __str__(self) -> str:
+        return f"judgement {self.pk}"
+
+
+class Edit(models.Model):
+    """The chosen response as the person would have it."""
+
+    judgement = models.OneToOneField(Judgement, on_delete=models.CASCADE, related_name="edit")
+    content = models.TextField()
+
+    def __str__(self) -> str:
+        return f"edit of {self.judgement_id}"
+
+
+class Flag(models.Model):
+    """Why a person would not judge a comparison; it waits for a reviewer."""
+
+    class Reason(models.TextChoices):
+        """What is wrong with it."""
+
+        UNSAFE = "unsafe", "unsafe content"
+        PERSONAL_DATA = "personal_data", "personal data"
+        BROKEN = "broken", "broken or unreadable"
+        OTHER = "other", "something else"
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="flags")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="flags")
+    reason = models.CharField(max_length=32, choices=Reason)
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["comparison", "annotator"], name="flag_once")]
+
+    def __str__(self) -> str:
+        return f"flag {self.pk}"

@@ -1,0 +1,59 @@
+"""A project: what people judge, how, and who may."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Role, User
+from registry.models import Deployment
+
+
+class Project(models.Model):
+    """One stream of comparisons with its guidelines, people and deployed models."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    guidelines = models.TextField(blank=True)
+    """Markdown, shown to annotators."""
+    overlap = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    """How many people judge each comparison."""
+    lease_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(1)])
+    """How long a comparison stays with the person it was handed to, counted from their last sign of life."""
+    current_round = models.PositiveIntegerField(default=1)
+    """Comparisons of this round are handed out."""
+    temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0)])
+    """How the deployed models answer the next message of a dialog."""
+    top_p = models.FloatField(default=1.0)
+    max_tokens = models.PositiveIntegerField(default=256, validators=[MinValueValidator(1)])
+    deployments = models.ManyToManyField(Deployment, blank=True, related_name="projects")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(condition=Q(overlap__gte=1), name="project_overlap_at_least_one"),
+            models.CheckConstraint(
+                condition=Q(lease_seconds__gte=1), name="project_lease_at_least_one_second"
+            ),
+            models.CheckConstraint(condition=Q(temperature__gte=0), name="project_temperature_not_negative"),
+            models.CheckConstraint(condition=Q(top_p__gt=0, top_p__lte=1), name="project_top_p_is_a_share"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    """What one person may do in one project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.project} as {self.role}"
