@@ -1,6 +1,6 @@
 """Django's settings, made from `accord.env` alone."""
 
-from accord.env import REPOSITORY, database_settings, read_environment
+from accord.env import REPOSITORY, database_settings, program_environment, read_environment
 
 ENV = read_environment()
 
@@ -93,6 +93,7 @@ ACCORD_VAR = ENV.var
 ACCORD_RUNS = ENV.var / "runs"
 ACCORD_CHECKPOINTS = ENV.var / "checkpoints"
 ACCORD_REPOSITORY = REPOSITORY
+ACCORD_PROGRAM_ENVIRONMENT = program_environment
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,88 @@
+"""The HTTP API of rounds: list, read, launch, cancel."""
+
+from typing import Any
+
+from accounts.errors import Forbidden, Invalid, NotFound
+from accounts.models import User
+from annotation.models import Project
+from django.http import HttpRequest
+from ninja import Router, Schema
+from registry.models import Checkpoint
+
+from alignment.models import Round
+from alignment.recipe import RecipeError, load_recipe, parse_recipe
+from alignment.selectors import round_report, rounds
+from alignment.services import round_cancel, round_launch
+
+router = Router(tags=["rounds"])
+
+
+class RoundOut(Schema):
+    """One round in a list."""
+
+    id: int
+    project: str
+    round: int
+    state: str
+
+
+class LaunchIn(Schema):
+    """A launch: `recipe` is a name or a whole recipe."""
+
+    project: str
+    base: str
+    recipe: str | dict[str, Any]  # Any: JSON
+
+
+@router.get("/rounds", response=list[RoundOut])
+def round_list(request: HttpRequest) -> list[RoundOut]:
+    """All rounds, newest first."""
+    _admin(request)
+    return [_round_out(round_) for round_ in rounds()]
+
+
+@router.get("/rounds/{round_id}", response=dict[str, Any])
+def round_read(request: HttpRequest, round_id: int) -> dict[str, Any]:  # Any: JSON
+    """One round's report."""
+    _admin(request)
+    return round_report(_round(round_id))
+
+
+@router.post("/rounds", response={201: RoundOut})
+def round_create(request: HttpRequest, launch: LaunchIn) -> tuple[int, RoundOut]:
+    """Launch a round."""
+    admin = _admin(request)
+    project = Project.objects.filter(slug=launch.project).first()
+    base = Checkpoint.objects.filter(name=launch.base).first()
+    if project is None or base is None:
+        raise NotFound(f"There is no project {launch.project!r} or no base {launch.base!r}.")
+    try:
+        recipe = load_recipe(launch.recipe) if isinstance(launch.recipe, str) else parse_recipe(launch.recipe)
+    except RecipeError as error:
+        raise Invalid(str(error)) from error
+    return 201, _round_out(round_launch(project, base, recipe, admin))
+
+
+@router.post("/rounds/{round_id}/cancel", response=RoundOut)
+def round_stop(request: HttpRequest, round_id: int) -> RoundOut:
+    """Cancel a running round."""
+    round_cancel(_round(round_id), _admin(request))
+    return _round_out(_round(round_id))
+
+
+def _admin(request: HttpRequest) -> User:
+    user = request.auth  # type: ignore[attr-defined]  # django-ninja sets it
+    if not isinstance(user, User) or not user.is_admin:
+        raise Forbidden("Rounds are for admins.")
+    return user
+
+
+def _round(round_id: int) -> Round:
+    round_ = rounds().filter(pk=round_id).first()
+    if round_ is None:
+        raise NotFound(f"There is no round {round_id}.")
+    return round_
+
+
+def _round_out(round_: Round) -> RoundOut:
+    return RoundOut(id=round_.pk, project=round_.project.slug, round=round_.number, state=round_.state)

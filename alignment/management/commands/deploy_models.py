@@ -1,0 +1,51 @@
+"""`manage.py deploy_models`: put two or more models to work for a project."""
+
+import time
+from typing import Any
+
+from accounts.errors import AccordError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from alignment.deploying import models_deploy
+from annotation.models import Project
+from registry.models import Checkpoint, Deployment
+
+
+class Command(BaseCommand):
+    """Deploy models."""
+
+    help = "Deploy models of the registry; their answers are what people compare."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The project and the models' names."""
+        parser.add_argument("models", nargs="+", help="names in the registry, at least two")
+        parser.add_argument("--project", required=True)
+        parser.add_argument("--wait", type=float, default=300, help="seconds to wait until they are live; 0: do not")
+
+    def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
+        """Request the deployments and wait until they answer."""
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']!r}: make it with `manage.py create_project`.")
+        missing = set(options["models"]) - set(Checkpoint.objects.values_list("name", flat=True))
+        if missing:
+            raise CommandError(f"There is no model {', '.join(sorted(missing))} in the registry.")
+        try:
+            deployments = models_deploy(project, [Checkpoint.objects.get(name=name) for name in options["models"]])
+        except AccordError as error:
+            raise CommandError(str(error)) from error
+        if options["wait"]:
+            self._wait([deployment.pk for deployment in deployments], options["wait"])
+
+    def _wait(self, ids: list[int], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            deployments = list(Deployment.objects.filter(pk__in=ids))
+            failed = [deployment for deployment in deployments if deployment.state == Deployment.State.FAILED]
+            if failed:
+                raise CommandError(f"{failed[0].name}: {failed[0].error}")
+            if all(deployment.state == Deployment.State.LIVE for deployment in deployments):
+                self.stdout.write(f"Live: {', '.join(deployment.name for deployment in deployments)}.")
+                return
+            time.sleep(0.5)
+        raise CommandError("The models are not live yet: is `make serve` (or `manage.py serve_deployments`) running?")

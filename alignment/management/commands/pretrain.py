@@ -1,0 +1,82 @@
+"""`manage.py pretrain`: make a base model from a corpus and put it into the registry."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+
+from alignment.following import follow_process
+from pretrain.config import PretrainConfig
+from pretrain.recipe import load_recipe
+from pretrain.run import ProgramError, RunFolder
+from registry.models import Checkpoint
+from registry.services import checkpoint_adopt
+
+
+class Command(BaseCommand):
+    """Pretrain a base."""
+
+    help = "Pretrain a base model: tokenizer, initial, long-context and annealing stages, averaging."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The recipe, the corpus and the name."""
+        parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
+        parser.add_argument("--name", required=True, help="the base model's name in the registry")
+        parser.add_argument("--corpus", required=True, type=Path, action="append", help="a file or folder; repeatable")
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--threads", type=int, default=2)
+
+    def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
+        """Check, run the program, register what it made."""
+        name = options["name"]
+        if Checkpoint.objects.filter(name=name).exists():
+            raise CommandError(f"There is a model {name!r} already: choose another name.")
+        folder = RunFolder(settings.ACCORD_RUNS / "pretrain" / name)
+        try:
+            config = PretrainConfig(
+                recipe=load_recipe(options["recipe"]),
+                corpus=tuple(path.resolve() for path in options["corpus"]),
+                out=folder.path / "final",
+                out_initial=folder.path / "initial",
+                seed=options["seed"],
+                num_threads=options["threads"],
+            )
+        except ProgramError as error:
+            raise CommandError(str(error)) from error
+        folder.write_config(config)
+        self._run(folder, options["threads"])
+        self._register(name, config, folder)
+
+    def _run(self, folder: RunFolder, num_threads: int) -> None:
+        with (folder.path / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pretrain.train", str(folder.config_path)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=settings.ACCORD_REPOSITORY,
+                env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads),
+            )
+        follow_process(process, folder, "pretraining", Console(file=self.stdout._out))
+        if process.returncode != 0:
+            raise CommandError(folder.read_error() or f"Pretraining failed; its log is {folder.path}/log.txt.")
+
+    def _register(self, name: str, config: PretrainConfig, folder: RunFolder) -> None:
+        result = folder.read_result() or {}
+        recipe = config.recipe.model_dump(mode="json")
+        stages = {name: config.out, f"{name}-initial": config.out_initial}
+        for checkpoint_name, path in stages.items():
+            checkpoint_adopt(
+                folder=path,
+                store=settings.ACCORD_CHECKPOINTS,
+                name=checkpoint_name,
+                kind=Checkpoint.Kind.BASE,
+                parents=[],
+                recipe=recipe,
+                metrics=result,
+                produced_by="pretrain",
+            )
+            self.stdout.write(f"Registered {checkpoint_name}.")

@@ -1,0 +1,46 @@
+"""Programs: one start of `python -m ...` in its run folder, for one part of a stage."""
+
+from django.db import models
+
+
+class Program(models.Model):
+    """One part of a stage that runs as a program of its own, such as one variant's training.
+
+    Programs of a lower `group` end before those of a higher one begin: variants, then their average.
+    """
+
+    class State(models.TextChoices):
+        """Where a program is."""
+
+        PENDING = "pending"
+        QUEUED = "queued"
+        RUNNING = "running"
+        FINISHED = "finished"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    stage = models.ForeignKey("alignment.Stage", on_delete=models.CASCADE, related_name="programs")
+    name = models.CharField(max_length=64)
+    module = models.CharField(max_length=128, help_text="What `python -m` starts.")
+    queue = models.CharField(max_length=16, help_text="The Celery queue whose workers may run it.")
+    group = models.PositiveSmallIntegerField()
+    folder = models.TextField(help_text="The run folder.")
+    num_threads = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
+    attempt = models.PositiveIntegerField(default=0, help_text="The fencing token: a message of an older one is void.")
+    lease_expires_at = models.DateTimeField(null=True)
+    pid = models.PositiveIntegerField(null=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    unit = models.CharField(max_length=32, blank=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["group", "id"]
+        constraints = [models.UniqueConstraint(fields=["stage", "name"], name="program_name_once_per_stage")]
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.name}"

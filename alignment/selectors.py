@@ -1,0 +1,128 @@
+"""Reads over rounds: progress, reports, logs, curves."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from alignment.models import Program, Round, Stage
+from annotation.models import Project
+from pretrain.run import RunFolder
+
+LOG_BYTES = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageProgress:
+    """How far a stage is, over all of its programs."""
+
+    done: int
+    total: int
+    unit: str
+    seconds_left: float | None
+    """Estimated from the pace so far; None while there is none."""
+
+    @property
+    def percent(self) -> int:
+        """0 to 100."""
+        return round(100 * self.done / self.total) if self.total else 0
+
+
+def rounds(project: Project | None = None) -> QuerySet[Round]:
+    """Rounds, newest first."""
+    found = Round.objects.select_related("project", "base").prefetch_related("stages")
+    return found if project is None else found.filter(project=project)
+
+
+def stage_progress(stage: Stage) -> StageProgress:
+    """The stage's own progress, or its programs' summed over the group that runs now."""
+    programs = list(stage.programs.all())
+    done, total, unit = stage.done, stage.total, stage.unit
+    if programs:
+        active = [program for program in programs if program.state != Program.State.FINISHED] or programs
+        group = [program for program in programs if program.group == active[0].group]
+        done = sum(program.done for program in group)
+        # A program that has not said yet how much it has to do counts like its neighbours.
+        known = [program.total for program in group if program.total]
+        total = round(sum(known) * len(group) / len(known)) if known else 0
+        unit = next((program.unit for program in group if program.unit), "")
+    return StageProgress(done=done, total=total, unit=unit, seconds_left=_seconds_left(stage, done, total))
+
+
+def _seconds_left(stage: Stage, done: int, total: int) -> float | None:
+    if stage.started_at is None or not done or done >= total or stage.finished_at is not None:
+        return None
+    elapsed: timedelta = timezone.now() - stage.started_at
+    return elapsed.total_seconds() * (total - done) / done
+
+
+def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
+    """What a round did and found, for people's tables and for programs."""
+    stages = {stage.name: stage for stage in round_.stages.all()}
+    evaluation = stages[Stage.Name.EVALUATION].result
+    return {
+        "project": round_.project.slug,
+        "round": round_.number,
+        "state": round_.state,
+        "base": round_.base.name,
+        "recipe": round_.recipe["name"],
+        "snapshot": stages[Stage.Name.SNAPSHOT].result,
+        "sft": stages[Stage.Name.SFT].result.get("examples", {}),
+        "rejection_sampling": stages[Stage.Name.REJECTION_SAMPLING].result,
+        "evaluation": evaluation,
+        "gate": stages[Stage.Name.GATE].result,
+        "tokens": round_tokens(round_),
+        "stages": {name: stage.seconds for name, stage in stages.items() if stage.seconds is not None},
+    }
+
+
+def round_tokens(round_: Round) -> dict[str, int]:
+    """Tokens sampled and trained on by the round's programs."""
+    programs = Program.objects.filter(stage__round=round_).only("module", "result")
+    tokens = {"sampled": 0, "trained": 0}
+    for program in programs:
+        kind = "sampled" if program.module.startswith("alignment.sampling") else "trained"
+        tokens[kind] += int(program.result.get("num_tokens", 0))
+    return tokens
+
+
+def program_log(program: Program) -> str:
+    """The end of the program's log."""
+    path = Path(program.folder) / "log.txt"
+    if not path.exists():
+        return ""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - LOG_BYTES))
+        return log.read().decode(errors="replace")
+
+
+def program_curve(program: Program, name: str, *, num_points: int = 200) -> list[tuple[int, float]]:
+    """(step, value) of one metric, thinned to at most `num_points`."""
+    rows = [
+        (int(row["step"]), float(row[name]))
+        for row in RunFolder(Path(program.folder)).read_metrics("metrics")
+        if name in row and row[name] is not None
+    ]
+    stride = max(1, len(rows) // num_points)
+    return rows[::stride]
+
+
+def program_samples(program: Program, *, num_samples: int = 5) -> list[dict[str, Any]]:  # Any: JSON rows
+    """The newest sampled answers that the program showed."""
+    return list(RunFolder(Path(program.folder)).read_metrics("sample"))[-num_samples:]
+
+
+def recipe_text(round_: Round) -> str:
+    """The whole recipe, to read."""
+    return json.dumps(round_.recipe, indent=2)
+
+
+def stage_rows(round_: Round) -> Iterator[tuple[Stage, StageProgress, list[Program]]]:
+    """Each stage with its progress and programs, in order."""
+    for stage in round_.stages.prefetch_related("programs"):
+        yield stage, stage_progress(stage), list(stage.programs.all())

@@ -1,0 +1,126 @@
+"""Writes over rounds: launch, cancel, retry a stage, override a gate. Each leaves an audit row."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import Conflict, Invalid
+from accounts.models import User
+from accounts.services import audit_record
+from alignment.advancing import stage_fail
+from alignment.messages import rounds_advance_send
+from alignment.models import Program, Round, Stage
+from alignment.recipe import RoundRecipe
+from alignment.selection import select
+from alignment.stages import STAGES
+from annotation.models import Project
+from annotation.selectors import preference_records
+from annotation.selectors import prompts as project_prompts
+from pretrain.dialog import DialogEncoder
+from pretrain.run import ProgramError
+from registry.models import Checkpoint, Deployment
+
+
+def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launched_by: User | None) -> Round:
+    """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed."""
+    _refuse_unusable_base(base)
+    _refuse_missing_data(project, recipe)
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=project.pk)
+        if project.rounds.filter(state=Round.State.RUNNING).exists():
+            raise Conflict(f"{project.name} has a running round: wait for it or cancel it.")
+        last = project.rounds.order_by("-number").first()
+        number = max(project.current_round, last.number + 1 if last else 1)
+        round_ = Round.objects.create(
+            project=project,
+            number=number,
+            base=base,
+            recipe=recipe.model_dump(mode="json"),
+            launched_by=launched_by,
+        )
+        Project.objects.filter(pk=project.pk).update(current_round=number)
+        Stage.objects.bulk_create(
+            Stage(round=round_, name=definition.name, position=position) for position, definition in enumerate(STAGES)
+        )
+        audit_record(launched_by, "round.launch", round_, {"recipe": recipe.name, "base": base.name})
+        transaction.on_commit(rounds_advance_send)
+    return round_
+
+
+def _refuse_unusable_base(base: Checkpoint) -> None:
+    if base.kind != Checkpoint.Kind.BASE:
+        raise Invalid(f"{base.name} is a {base.get_kind_display()}: a round starts from a base model.")
+    try:
+        DialogEncoder.from_folder(base.path)
+    except ProgramError as error:
+        raise Invalid(f"{base.name} cannot be a base: {error}") from error
+
+
+def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
+    if recipe.collect.num_comparisons:
+        live = project.deployments.filter(state=Deployment.State.LIVE).values("checkpoint").distinct().count()
+        if live < 2:
+            raise Invalid(
+                f"{project.name} needs two different live models to compare and has {live}: deploy them with "
+                "`manage.py deploy_models`, or set collect.num_comparisons to 0 to train on what is there."
+            )
+        if not project_prompts(project, "train").exists():
+            raise Invalid(f"{project.name} has no prompts to answer: import them with `manage.py import_prompts`.")
+        return
+    usable = len(select(preference_records(project), recipe.snapshot).train)
+    if usable < recipe.snapshot.min_judgements:
+        raise Invalid(
+            f"{project.name} has {usable} judgements that can train and the recipe asks for "
+            f"{recipe.snapshot.min_judgements}: collect or import more, or lower snapshot.min_judgements."
+        )
+
+
+def round_cancel(round_: Round, actor: User) -> None:
+    """Stop a running round; its programs are killed by the workers that run them."""
+    with transaction.atomic():
+        cancelled = Round.objects.filter(pk=round_.pk, state=Round.State.RUNNING).update(
+            state=Round.State.CANCELLED, finished_at=timezone.now()
+        )
+        if not cancelled:
+            raise Conflict(f"{round_} is not running.")
+        Program.objects.filter(
+            stage__round=round_, state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]
+        ).update(state=Program.State.CANCELLED)
+        audit_record(actor, "round.cancel", round_, {})
+
+
+def stage_retry(stage: Stage, actor: User) -> None:
+    """Run a failed stage again, and go on with the round from there."""
+    with transaction.atomic():
+        round_ = Round.objects.select_for_update().get(pk=stage.round_id)
+        if stage.state != Stage.State.FAILED or round_.state != Round.State.FAILED:
+            raise Conflict(f"{stage} has not failed: there is nothing to retry.")
+        if round_.project.rounds.filter(state=Round.State.RUNNING).exists():
+            raise Conflict(f"{round_.project.name} has another running round: wait for it or cancel it.")
+        Stage.objects.filter(pk=stage.pk).update(state=Stage.State.PENDING, error="", finished_at=None)
+        Round.objects.filter(pk=round_.pk).update(state=Round.State.RUNNING, finished_at=None)
+        audit_record(actor, "stage.retry", stage, {"error": stage.error})
+        transaction.on_commit(rounds_advance_send)
+
+
+def gate_override(stage: Stage, actor: User, reason: str) -> None:
+    """Deploy although the gate is closed; the reason is kept."""
+    if not reason.strip():
+        raise Invalid("Give the reason for deploying although the gate is closed.")
+    with transaction.atomic():
+        locked = Stage.objects.select_for_update().get(pk=stage.pk)
+        if locked.name != Stage.Name.GATE or locked.state != Stage.State.WAITING:
+            raise Conflict("The gate is not waiting for a decision.")
+        locked.result = {**locked.result, "override": {"by": actor.username, "reason": reason.strip()}}
+        locked.save(update_fields=["result"])
+        audit_record(actor, "gate.override", locked, {"reason": reason.strip()})
+        transaction.on_commit(rounds_advance_send)
+
+
+def gate_reject(stage: Stage, actor: User) -> None:
+    """End the round at a closed gate: nothing is deployed."""
+    with transaction.atomic():
+        locked = Stage.objects.select_for_update().get(pk=stage.pk)
+        if locked.name != Stage.Name.GATE or locked.state != Stage.State.WAITING:
+            raise Conflict("The gate is not waiting for a decision.")
+        stage_fail(locked, " ".join(locked.result["problems"]))
+        audit_record(actor, "gate.reject", locked, {})

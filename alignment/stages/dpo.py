@@ -1,0 +1,46 @@
+"""DPO: variants from this round's SFT model, which is also their reference, on the newest judgements."""
+
+from alignment.models import Stage
+from alignment.programs import DpoConfig
+from alignment.stages.definition import StageResult
+from alignment.stages.plan import (
+    TRAINING,
+    checkpoint_out,
+    checkpoints_register,
+    program_add,
+    recipe_of,
+    stage_checkpoint,
+    variant_names,
+)
+from alignment.stages.snapshot import NEWEST, snapshot_file
+from registry.models import Checkpoint
+
+
+def start(stage: Stage) -> None:
+    """Plan one program a variant."""
+    recipe = recipe_of(stage.round)
+    initial = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
+    for name, variant in zip(variant_names(len(recipe.dpo)), recipe.dpo, strict=True):
+        config = DpoConfig(
+            initial=initial.path,
+            train=snapshot_file(stage, NEWEST.format(rounds=variant.newest_rounds)),
+            out=checkpoint_out(stage, name),
+            optimizer=variant.optimizer,
+            seed=variant.seed,
+            beta=variant.beta,
+            nll_coefficient=variant.nll_coefficient,
+            mask_format_tokens=variant.mask_format_tokens,
+            max_tokens_per_microbatch=recipe.max_tokens_per_microbatch,
+            max_row_tokens=recipe.max_row_tokens,
+            precision=recipe.precision,
+            num_threads=recipe.num_threads,
+        )
+        program_add(stage, name, "alignment.training.dpo", config, queue=TRAINING, num_threads=recipe.num_threads)
+
+
+def finish(stage: Stage) -> StageResult:
+    """Register the variants."""
+    names = variant_names(len(recipe_of(stage.round).dpo))
+    sft = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
+    parents = {name: [(sft, "initial and reference")] for name in names}
+    return checkpoints_register(stage, Checkpoint.Kind.DPO, names, parents)

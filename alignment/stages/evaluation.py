@@ -1,0 +1,59 @@
+"""Evaluation: held-out answers of the new policy, the round before and the base; the reward model's accuracy."""
+
+from pathlib import Path
+
+from alignment.models import Stage
+from alignment.programs import EvaluationConfig
+from alignment.records import PromptRecord
+from alignment.stages.definition import StageResult
+from alignment.stages.plan import SAMPLING, program_add, recipe_of, stage_checkpoint, stage_folder
+from alignment.stages.rejection_sampling import best_earlier_policy
+from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
+from annotation.records import read_records, write_records
+
+ANSWERS = "answers.jsonl"
+PROGRAM = "answers"
+CANDIDATE = "candidate"
+PREVIOUS = "previous"
+BASE = "base"
+
+
+def start(stage: Stage) -> None:
+    """Plan the one program."""
+    recipe = recipe_of(stage.round)
+    folder = stage_folder(stage)
+    prompts = list(read_records(snapshot_file(stage, HOLDOUT_PROMPTS), PromptRecord))
+    write_records(folder / "prompts.jsonl", prompts[: recipe.evaluation.num_prompts])
+    policies = {CANDIDATE: Path(stage_checkpoint(stage.round, Stage.Name.AVERAGING, "average").path)}
+    previous = best_earlier_policy(stage.round)
+    if previous != stage.round.base:
+        policies[PREVIOUS] = Path(previous.path)
+    policies[BASE] = Path(stage.round.base.path)
+    config = EvaluationConfig(
+        policies=policies,
+        reward_model=stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average").path,
+        prompts=folder / "prompts.jsonl",
+        holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
+        samples_per_prompt=recipe.evaluation.samples_per_prompt,
+        sampling=recipe.evaluation.sampling,
+        engine=recipe.engine,
+        answers=folder / ANSWERS,
+    )
+    program_add(
+        stage,
+        PROGRAM,
+        "alignment.sampling.evaluation",
+        config,
+        queue=SAMPLING,
+        num_threads=recipe.engine.num_threads,
+    )
+
+
+def answers_path(stage: Stage) -> Path:
+    """Where the sampled answers of the evaluation lie."""
+    return Path(stage.programs.get(name=PROGRAM).folder).parent / ANSWERS
+
+
+def finish(stage: Stage) -> StageResult:
+    """The program's figures."""
+    return dict(stage.programs.get(name=PROGRAM).result)

@@ -1,0 +1,46 @@
+"""Reward model: variants from the base on all judgements to date, then their average."""
+
+from alignment.models import Stage
+from alignment.programs import RewardConfig
+from alignment.stages.definition import StageResult
+from alignment.stages.plan import (
+    TRAINING,
+    average_add,
+    checkpoint_out,
+    checkpoints_register,
+    program_add,
+    recipe_of,
+    variant_names,
+)
+from alignment.stages.snapshot import HOLDOUT, TRAIN, snapshot_file
+from registry.models import Checkpoint
+
+
+def start(stage: Stage) -> None:
+    """Plan one program a variant, then the average."""
+    recipe = recipe_of(stage.round)
+    names = variant_names(len(recipe.reward))
+    for name, variant in zip(names, recipe.reward, strict=True):
+        config = RewardConfig(
+            initial=stage.round.base.path,
+            train=snapshot_file(stage, TRAIN),
+            holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
+            out=checkpoint_out(stage, name),
+            optimizer=variant.optimizer,
+            seed=variant.seed,
+            max_tokens_per_microbatch=recipe.max_tokens_per_microbatch,
+            max_row_tokens=recipe.max_row_tokens,
+            precision=recipe.precision,
+            num_threads=recipe.num_threads,
+        )
+        program_add(
+            stage, name, "alignment.training.reward", config, queue=TRAINING, num_threads=recipe.num_threads
+        )
+    average_add(stage, [checkpoint_out(stage, name) for name in names], group=1)
+
+
+def finish(stage: Stage) -> StageResult:
+    """Register the variants and their average."""
+    names = variant_names(len(recipe_of(stage.round).reward))
+    parents = {name: [(stage.round.base, "initial")] for name in names}
+    return checkpoints_register(stage, Checkpoint.Kind.REWARD_MODEL, [*names, "average"], parents)

@@ -1,0 +1,52 @@
+"""Celery's entry points: each loads a row and calls one function."""
+
+from celery import shared_task
+from django.db import connection
+
+from alignment.advancing import rounds_advance as advance_all
+from alignment.messages import rounds_advance_send
+from alignment.models import Stage
+from alignment.running import program_claim
+from alignment.running import program_run as run_program
+from alignment.stages.collect import comparisons_missing
+from alignment.stages.plan import recipe_of
+from annotation.pairing import comparisons_generate
+
+PAIRS_LOCK_SPACE = 0x50414952
+CHUNK = 200
+
+
+@shared_task
+def rounds_advance() -> None:
+    """The clock's tick, or the end of a program: take every running round as far as it can go."""
+    advance_all()
+
+
+@shared_task
+def program_run(program_id: int, attempt: int) -> None:
+    """Run one program to its end, unless the message is void."""
+    program = program_claim(program_id, attempt)
+    if program is not None:
+        run_program(program)
+        rounds_advance_send()
+
+
+@shared_task
+def pairs_generate(stage_id: int) -> None:
+    """Have the deployed models answer prompts until people have enough pairs to judge."""
+    stage = Stage.objects.select_related("round__project").get(pk=stage_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])
+        if not cursor.fetchone()[0]:
+            return
+        try:
+            while (missing := comparisons_missing(stage)) > 0 and stage.state == Stage.State.WAITING:
+                comparisons_generate(
+                    stage.round.project,
+                    num_comparisons=min(missing, CHUNK),
+                    round_number=stage.round.number,
+                    sampling=recipe_of(stage.round).collect.sampling,
+                )
+                stage.refresh_from_db(fields=["state"])
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])

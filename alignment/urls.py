@@ -1,0 +1,15 @@
+"""Routes of the round pages."""
+
+from django.urls import path
+
+from alignment import views
+
+urlpatterns = [
+    path("rounds/", views.round_list, name="rounds"),
+    path("rounds/new/", views.round_new, name="round-new"),
+    path("rounds/<int:pk>/", views.round_detail, name="round"),
+    path("rounds/<int:pk>/cancel/", views.round_cancel_view, name="round-cancel"),
+    path("stages/<int:pk>/retry/", views.stage_retry_view, name="stage-retry"),
+    path("stages/<int:pk>/gate/", views.gate_decide_view, name="gate-decide"),
+    path("programs/<int:pk>/", views.program_detail, name="program"),
+]

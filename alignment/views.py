@@ -1,0 +1,145 @@
+"""Pages of rounds: the list, one round with its stages live, one program's log and curves, and launching."""
+
+import json
+
+from accounts.errors import AccordError
+from accounts.models import User
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from alignment.charts import curve_chart
+from alignment.forms import LaunchForm
+from alignment.models import Program, Round, Stage
+from alignment.recipe import RecipeError, parse_recipe
+from alignment.selectors import (
+    program_curve,
+    program_log,
+    program_samples,
+    recipe_text,
+    round_report,
+    rounds,
+    stage_rows,
+)
+from alignment.services import gate_override, gate_reject, round_cancel, round_launch, stage_retry
+
+CURVES = ("loss", "accuracy", "margin", "learning_rate", "grad_norm")
+
+
+def _admin(request: HttpRequest) -> User:
+    """The signed-in admin. Raises PermissionDenied for everybody else."""
+    assert isinstance(request.user, User)
+    if not request.user.is_admin:
+        raise PermissionDenied("Rounds are for admins.")
+    return request.user
+
+
+@login_required
+@require_GET
+def round_list(request: HttpRequest) -> HttpResponse:
+    """All rounds, newest first."""
+    _admin(request)
+    return render(request, "alignment/round_list.html", {"rounds": rounds()})
+
+
+@login_required
+def round_new(request: HttpRequest) -> HttpResponse:
+    """The form that launches a round."""
+    admin = _admin(request)
+    form = LaunchForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            recipe = parse_recipe(form.cleaned_data["recipe"])
+            round_ = round_launch(form.cleaned_data["project"], form.cleaned_data["base"], recipe, admin)
+        except (AccordError, RecipeError) as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"Launched {round_}.")
+            return redirect("round", pk=round_.pk)
+    return render(request, "alignment/round_new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@login_required
+@require_GET
+def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One round. Asked for by htmx it is only what changes while the round runs."""
+    _admin(request)
+    round_ = get_object_or_404(rounds(), pk=pk)
+    context = {
+        "round": round_,
+        "stage_rows": list(stage_rows(round_)),
+        "report": round_report(round_),
+        "recipe": recipe_text(round_),
+        "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
+        "failed": round_.stages.filter(state=Stage.State.FAILED).first(),
+    }
+    live = request.headers.get("HX-Request") == "true"
+    return render(request, "alignment/_round_live.html" if live else "alignment/round_detail.html", context)
+
+
+@login_required
+@require_GET
+def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One program: what it was told, its curves, samples and log."""
+    _admin(request)
+    program = get_object_or_404(Program.objects.select_related("stage__round__project"), pk=pk)
+    curves = {name: program_curve(program, name) for name in CURVES}
+    context = {
+        "program": program,
+        "curves": [curve_chart(name.replace("_", " "), points) for name, points in curves.items() if len(points) > 1],
+        "samples": program_samples(program),
+        "log": program_log(program),
+        "result": json.dumps(program.result, indent=2),
+    }
+    live = request.headers.get("HX-Request") == "true"
+    return render(request, "alignment/_program_live.html" if live else "alignment/program_detail.html", context)
+
+
+@login_required
+@require_POST
+def round_cancel_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Cancel a running round."""
+    admin = _admin(request)
+    round_ = get_object_or_404(Round, pk=pk)
+    try:
+        round_cancel(round_, admin)
+    except AccordError as error:
+        messages.error(request, str(error))
+    return _to_round(round_)
+
+
+@login_required
+@require_POST
+def stage_retry_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run a failed stage again."""
+    admin = _admin(request)
+    stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
+    try:
+        stage_retry(stage, admin)
+    except AccordError as error:
+        messages.error(request, str(error))
+    return _to_round(stage.round)
+
+
+@login_required
+@require_POST
+def gate_decide_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Override a closed gate with a reason, or end the round there."""
+    admin = _admin(request)
+    stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
+    try:
+        if request.POST.get("decision") == "override":
+            gate_override(stage, admin, request.POST.get("reason", ""))
+        else:
+            gate_reject(stage, admin)
+    except AccordError as error:
+        messages.error(request, str(error))
+    return _to_round(stage.round)
+
+
+def _to_round(round_: Round) -> HttpResponseRedirect:
+    return HttpResponseRedirect(reverse("round", kwargs={"pk": round_.pk}))
