@@ -6,8 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "platform"))
 
-from accord.env import settings_module_default
 from django.core.management import execute_from_command_line
+
+from accord.env import settings_module_default
 
 if __name__ == "__main__":
     settings_module_default()

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from accounts.errors import AccordError
 from django.db import connection
 from django.utils import timezone
 
-from accounts.errors import AccordError
 from alignment.messages import program_run_send
 from alignment.models import Program, Round, Stage
 from alignment.stages import STAGES, StageDefinition
@@ -42,7 +42,9 @@ def _step(round_id: int) -> bool:
     if round_.state != Round.State.RUNNING:
         return False
     for definition in STAGES:
-        stage = Stage.objects.select_related("round__project", "round__base").get(round=round_, name=definition.name)
+        stage = Stage.objects.select_related("round__project", "round__base").get(
+            round=round_, name=definition.name
+        )
         if stage.state == Stage.State.FINISHED:
             continue
         try:
@@ -81,9 +83,9 @@ def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
 
 def stage_fail(stage: Stage, sentence: str) -> None:
     """Mark the stage and its round as failed; the page shows the sentence and offers a retry."""
-    stage.programs.filter(state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]).update(
-        state=Program.State.CANCELLED
-    )
+    stage.programs.filter(
+        state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]
+    ).update(state=Program.State.CANCELLED)
     stage.state = Stage.State.FAILED
     stage.error = sentence
     stage.finished_at = timezone.now()
@@ -102,9 +104,9 @@ def _programs_follow(stage: Stage) -> Program | None:
             return program
         if program.group > unfinished[0].group:
             break
-        if program.state == Program.State.PENDING:
-            _queue(program)
-        elif program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER):
+        if program.state == Program.State.PENDING or (
+            program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER)
+        ):
             _queue(program)
         elif program.state == Program.State.RUNNING and _lease_ran_out(program):
             if program.attempt >= MAX_ATTEMPTS * stage.attempt:

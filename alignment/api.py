@@ -3,16 +3,16 @@
 from typing import Any
 
 from accounts.errors import Forbidden, Invalid, NotFound
-from accounts.models import User
-from annotation.models import Project
 from django.http import HttpRequest
 from ninja import Router, Schema
-from registry.models import Checkpoint
 
+from accounts.models import User
 from alignment.models import Round
 from alignment.recipe import RecipeError, load_recipe, parse_recipe
 from alignment.selectors import round_report, rounds
 from alignment.services import round_cancel, round_launch
+from annotation.models import Project
+from registry.models import Checkpoint
 
 router = Router(tags=["rounds"])
 

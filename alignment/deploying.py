@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from accounts.errors import Invalid
-from annotation.models import Project
 from annotation.services import project_deploy
-from registry.models import Checkpoint, Deployment
 from registry.services import deployment_request
+
+from annotation.models import Project
+from registry.models import Checkpoint, Deployment
 
 
 def models_deploy(project: Project, checkpoints: Sequence[Checkpoint]) -> list[Deployment]:
@@ -14,7 +15,8 @@ def models_deploy(project: Project, checkpoints: Sequence[Checkpoint]) -> list[D
     if len({checkpoint.content_hash for checkpoint in checkpoints}) < 2:
         raise Invalid("Name at least two different models: people compare the answers of two.")
     deployments = [
-        deployment_request(name=checkpoint.name, checkpoint=checkpoint, replaces=None) for checkpoint in checkpoints
+        deployment_request(name=checkpoint.name, checkpoint=checkpoint, replaces=None)
+        for checkpoint in checkpoints
     ]
     project_deploy(project, deployments, next_round=project.current_round)
     return deployments

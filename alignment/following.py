@@ -4,7 +4,14 @@ import subprocess
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from alignment.running import ProgressTail, stop_child
 from pretrain.run import RunFolder
@@ -30,7 +37,9 @@ def follow_process(
                 time.sleep(0.3)
                 row = tail.latest()
                 if row is not None:
-                    bars.update(bar, completed=float(row["done"]), total=float(row["total"]), unit=str(row["unit"]))
+                    bars.update(
+                        bar, completed=float(row["done"]), total=float(row["total"]), unit=str(row["unit"])
+                    )
     finally:
         if process.poll() is None:
             stop_child(process)

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from annotation.models import Project
 from django import forms
-from registry.models import Checkpoint
 
 from alignment.recipe import RECIPES
+from annotation.models import Project
+from registry.models import Checkpoint
 
 
 class LaunchForm(forms.Form):

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from accounts.errors import Conflict, Invalid
+from registry.services import checkpoint_register
+
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint
-from registry.services import checkpoint_register
 
 
 def model_import(path: Path, name: str) -> Checkpoint:
@@ -21,7 +22,9 @@ def model_import(path: Path, name: str) -> Checkpoint:
         raise Invalid(f"{path} has no .safetensors weights: convert the model and try again.")
     architectures = json.loads(config_path.read_text(encoding="utf-8")).get("architectures") or []
     if not any(architecture.endswith("ForCausalLM") for architecture in architectures):
-        raise Invalid(f"{path} holds {architectures or 'no architecture'}: a base must be a causal language model.")
+        raise Invalid(
+            f"{path} holds {architectures or 'no architecture'}: a base must be a causal language model."
+        )
     try:
         DialogEncoder.from_folder(path)
     except ProgramError as error:

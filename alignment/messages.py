@@ -13,7 +13,7 @@ def program_run_send(program_id: int, attempt: int, queue: str) -> None:
 
 
 def pairs_generate_send(stage_id: int) -> None:
-    """Ask for more comparisons; the message is void after a few seconds, for it is sent again until they are there."""
+    """Ask for more comparisons. The message is void after seconds: it is sent again while any are missing."""
     current_app.send_task(PAIRS_GENERATE, args=[stage_id], queue="default", expires=5)
 
 

@@ -140,7 +140,7 @@ class RejectionConfig(ProgramConfig):
 
 
 class EvaluationConfig(ProgramConfig):
-    """`python -m alignment.sampling.evaluation`: held-out answers of several policies, and the reward model's accuracy.
+    """`python -m alignment.sampling.evaluation`: held-out answers of policies, the reward model's accuracy.
 
     Writes SampledAnswers to `answers`. The first policy is the candidate; the others are compared with it.
     Result: {"num_tokens", "reward_model": {"accuracy", "low", "high", "num_pairs", "by_strength"} or null,

@@ -113,7 +113,7 @@ class RoundRecipe(RecipePart):
 
 
 def tiny() -> RoundRecipe:
-    """A round for a model of less than a million parameters and answers of one sentence: minutes on two cores."""
+    """A round for a model of under a million parameters and one-sentence answers: minutes on two cores."""
     reward = OptimizerConfig(learning_rate=5e-4, num_epochs=2, batch_size=64)
     sft = OptimizerConfig(learning_rate=5e-4, num_epochs=1, batch_size=64)
     dpo = OptimizerConfig(learning_rate=2e-4, num_epochs=2, batch_size=64)
@@ -121,10 +121,17 @@ def tiny() -> RoundRecipe:
         name="tiny",
         collect=CollectRecipe(num_comparisons=1500, sampling=SamplingConfig(max_tokens=40)),
         reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
-        rejection=RejectionRecipe(num_candidates=10, num_prompts=1000, sampling=SamplingConfig(max_tokens=40)),
+        rejection=RejectionRecipe(
+            num_candidates=10, num_prompts=1000, sampling=SamplingConfig(max_tokens=40)
+        ),
         sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
-        dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo, nll_coefficient=0.1)),
-        evaluation=EvaluationRecipe(num_prompts=600, samples_per_prompt=2, sampling=SamplingConfig(max_tokens=40)),
+        dpo=(
+            DpoVariantRecipe(seed=1, optimizer=dpo),
+            DpoVariantRecipe(seed=2, optimizer=dpo, nll_coefficient=0.1),
+        ),
+        evaluation=EvaluationRecipe(
+            num_prompts=600, samples_per_prompt=2, sampling=SamplingConfig(max_tokens=40)
+        ),
         max_row_tokens=256,
     )
 
@@ -138,7 +145,9 @@ def small() -> RoundRecipe:
         name="small",
         collect=CollectRecipe(num_comparisons=0, sampling=SamplingConfig(max_tokens=128)),
         reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
-        rejection=RejectionRecipe(num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)),
+        rejection=RejectionRecipe(
+            num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)
+        ),
         sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
         dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo)),
         evaluation=EvaluationRecipe(num_prompts=100, sampling=SamplingConfig(max_tokens=128)),
@@ -169,4 +178,6 @@ def parse_recipe(data: object) -> RoundRecipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"The recipe's {where} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+        raise RecipeError(
+            f"The recipe's {where} cannot be {first['input']!r}: {first['msg'].lower()}."
+        ) from error

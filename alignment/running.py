@@ -16,10 +16,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
+from accounts.errors import AccordError
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.errors import AccordError
 from alignment.models import Program
 from pretrain.run import RunFolder
 
@@ -124,7 +124,9 @@ def _record_end(program: Program, folder: RunFolder, returncode: int) -> None:
     progress = ProgressTail(folder, from_start=True).latest() if finished else None
     if progress:
         values.update({name: progress[name] for name in ("done", "total", "unit")})
-    Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING).update(**values)
+    Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING).update(
+        **values
+    )
 
 
 def _error_sentence(folder: RunFolder, returncode: int) -> str:
@@ -132,7 +134,9 @@ def _error_sentence(folder: RunFolder, returncode: int) -> str:
     if sentence:
         return sentence
     if returncode < 0:
-        return f"The program was killed by {signal.Signals(-returncode).name}; its log is {folder.path}/log.txt."
+        return (
+            f"The program was killed by {signal.Signals(-returncode).name}; its log is {folder.path}/log.txt."
+        )
     return f"The program ended with status {returncode} and no result; its log is {folder.path}/log.txt."
 
 

@@ -1,11 +1,13 @@
 """Writes over rounds: launch, cancel, retry a stage, override a gate. Each leaves an audit row."""
 
+from accounts.errors import Conflict, Invalid
+from accounts.services import audit_record
+from annotation.selectors import preference_records
+from annotation.selectors import prompts as project_prompts
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.errors import Conflict, Invalid
 from accounts.models import User
-from accounts.services import audit_record
 from alignment.advancing import stage_fail
 from alignment.messages import rounds_advance_send
 from alignment.models import Program, Round, Stage
@@ -13,8 +15,6 @@ from alignment.recipe import RoundRecipe
 from alignment.selection import select
 from alignment.stages import STAGES
 from annotation.models import Project
-from annotation.selectors import preference_records
-from annotation.selectors import prompts as project_prompts
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint, Deployment
@@ -39,7 +39,8 @@ def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launch
         )
         Project.objects.filter(pk=project.pk).update(current_round=number)
         Stage.objects.bulk_create(
-            Stage(round=round_, name=definition.name, position=position) for position, definition in enumerate(STAGES)
+            Stage(round=round_, name=definition.name, position=position)
+            for position, definition in enumerate(STAGES)
         )
         audit_record(launched_by, "round.launch", round_, {"recipe": recipe.name, "base": base.name})
         transaction.on_commit(rounds_advance_send)
@@ -64,7 +65,9 @@ def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
                 "`manage.py deploy_models`, or set collect.num_comparisons to 0 to train on what is there."
             )
         if not project_prompts(project, "train").exists():
-            raise Invalid(f"{project.name} has no prompts to answer: import them with `manage.py import_prompts`.")
+            raise Invalid(
+                f"{project.name} has no prompts to answer: import them with `manage.py import_prompts`."
+            )
         return
     usable = len(select(preference_records(project), recipe.snapshot).train)
     if usable < recipe.snapshot.min_judgements:
@@ -83,7 +86,8 @@ def round_cancel(round_: Round, actor: User) -> None:
         if not cancelled:
             raise Conflict(f"{round_} is not running.")
         Program.objects.filter(
-            stage__round=round_, state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]
+            stage__round=round_,
+            state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING],
         ).update(state=Program.State.CANCELLED)
         audit_record(actor, "round.cancel", round_, {})
 

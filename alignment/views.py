@@ -3,7 +3,6 @@
 import json
 
 from accounts.errors import AccordError
-from accounts.models import User
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -12,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.models import User
 from alignment.charts import curve_chart
 from alignment.forms import LaunchForm
 from alignment.models import Program, Round, Stage
@@ -90,13 +90,17 @@ def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
     curves = {name: program_curve(program, name) for name in CURVES}
     context = {
         "program": program,
-        "curves": [curve_chart(name.replace("_", " "), points) for name, points in curves.items() if len(points) > 1],
+        "curves": [
+            curve_chart(name.replace("_", " "), points) for name, points in curves.items() if len(points) > 1
+        ],
         "samples": program_samples(program),
         "log": program_log(program),
         "result": json.dumps(program.result, indent=2),
     }
     live = request.headers.get("HX-Request") == "true"
-    return render(request, "alignment/_program_live.html" if live else "alignment/program_detail.html", context)
+    return render(
+        request, "alignment/_program_live.html" if live else "alignment/program_detail.html", context
+    )
 
 
 @login_required

@@ -27,7 +27,9 @@ class Program(models.Model):
     folder = models.TextField(help_text="The run folder.")
     num_threads = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
-    attempt = models.PositiveIntegerField(default=0, help_text="The fencing token: a message of an older one is void.")
+    attempt = models.PositiveIntegerField(
+        default=0, help_text="The fencing token: a message of an older one is void."
+    )
     lease_expires_at = models.DateTimeField(null=True)
     pid = models.PositiveIntegerField(null=True)
     done = models.PositiveIntegerField(default=0)

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
-from alignment.stages.plan import average_add, checkpoints_register, recipe_of, stage_checkpoint, variant_names
+from alignment.stages.plan import (
+    average_add,
+    checkpoints_register,
+    recipe_of,
+    stage_checkpoint,
+    variant_names,
+)
 from registry.models import Checkpoint
 
 

@@ -25,7 +25,7 @@ class StageDefinition:
 
     name: Stage.Name
     start: Callable[[Stage], None]
-    """Write the inputs and make the rows of the programs to run. Raises AccordError for what a user can mend."""
+    """Write the inputs, make the rows of the programs. Raises AccordError for what a user can mend."""
     poll: Callable[[Stage], bool] = programs_ended
     """Whether the stage has done its work. May set the stage's state to waiting, and its progress."""
     finish: Callable[[Stage], StageResult] = nothing_more

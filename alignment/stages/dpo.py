@@ -35,7 +35,9 @@ def start(stage: Stage) -> None:
             precision=recipe.precision,
             num_threads=recipe.num_threads,
         )
-        program_add(stage, name, "alignment.training.dpo", config, queue=TRAINING, num_threads=recipe.num_threads)
+        program_add(
+            stage, name, "alignment.training.dpo", config, queue=TRAINING, num_threads=recipe.num_threads
+        )
 
 
 def finish(stage: Stage) -> StageResult:

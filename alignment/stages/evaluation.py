@@ -1,4 +1,4 @@
-"""Evaluation: held-out answers of the new policy, the round before and the base; the reward model's accuracy."""
+"""Evaluation: held-out answers of the new policy, the round before and the base; the reward's accuracy."""
 
 from pathlib import Path
 

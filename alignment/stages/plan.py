@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.conf import settings
+from registry.services import checkpoint_adopt
 
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
@@ -10,7 +11,6 @@ from alignment.recipe import RoundRecipe, parse_recipe
 from alignment.stages.definition import StageResult
 from pretrain.run import ProgramConfig, RunFolder
 from registry.models import Checkpoint
-from registry.services import checkpoint_adopt
 
 TRAINING = "training"
 SAMPLING = "sampling"
@@ -23,7 +23,9 @@ def recipe_of(round_: Round) -> RoundRecipe:
 
 def stage_folder(stage: Stage) -> Path:
     """Where the stage's inputs and run folders lie; a retried stage begins in a new one."""
-    folder: Path = settings.ACCORD_RUNS / stage.round.project.slug / f"round-{stage.round.number}" / stage.name
+    folder: Path = (
+        settings.ACCORD_RUNS / stage.round.project.slug / f"round-{stage.round.number}" / stage.name
+    )
     return folder / f"attempt-{stage.attempt}"
 
 
@@ -33,7 +35,14 @@ def checkpoint_out(stage: Stage, name: str) -> Path:
 
 
 def program_add(
-    stage: Stage, name: str, module: str, config: ProgramConfig, *, queue: str, group: int = 0, num_threads: int = 1
+    stage: Stage,
+    name: str,
+    module: str,
+    config: ProgramConfig,
+    *,
+    queue: str,
+    group: int = 0,
+    num_threads: int = 1,
 ) -> Program:
     """Write the run folder's `run.json` and make the program's row; doing it twice makes one row."""
     folder = stage_folder(stage) / name
@@ -80,7 +89,9 @@ def checkpoints_register(
             folder=checkpoint_out(stage, name),
             store=settings.ACCORD_CHECKPOINTS,
             name=f"{round_.project.slug}-r{round_.number}-{stage.name.replace('_', '-')}-{name}",
-            kind=Checkpoint.Kind.AVERAGE if name == "average" and kind != Checkpoint.Kind.REWARD_MODEL else kind,
+            kind=Checkpoint.Kind.AVERAGE
+            if name == "average" and kind != Checkpoint.Kind.REWARD_MODEL
+            else kind,
             parents=own_parents,
             recipe=round_.recipe,
             metrics=results.get(name, {}),

@@ -19,7 +19,9 @@ def start(stage: Stage) -> None:
     """Draw the prompts by the round's number and plan the one program."""
     recipe = recipe_of(stage.round)
     prompts = list(read_records(snapshot_file(stage, TRAIN_PROMPTS), PromptRecord))
-    chosen = random.Random(stage.round.number).sample(prompts, min(recipe.rejection.num_prompts, len(prompts)))
+    chosen = random.Random(stage.round.number).sample(
+        prompts, min(recipe.rejection.num_prompts, len(prompts))
+    )
     folder = stage_folder(stage)
     write_records(folder / "prompts.jsonl", chosen)
     config = RejectionConfig(

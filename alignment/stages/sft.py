@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from accounts.errors import Invalid
+
 from alignment.models import Stage
 from alignment.programs import SftConfig
 from alignment.quality import examples_from_candidates, examples_from_edits
@@ -46,7 +47,9 @@ def start(stage: Stage) -> None:
             precision=recipe.precision,
             num_threads=recipe.num_threads,
         )
-        program_add(stage, name, "alignment.training.sft", config, queue=TRAINING, num_threads=recipe.num_threads)
+        program_add(
+            stage, name, "alignment.training.sft", config, queue=TRAINING, num_threads=recipe.num_threads
+        )
     average_add(stage, [checkpoint_out(stage, name) for name in names], group=1)
 
 
@@ -57,7 +60,9 @@ def _write_examples(stage: Stage, path: Path) -> dict[str, int]:
     best, dropped = examples_from_candidates(read_records(candidates, CandidateSet))
     edits = examples_from_edits(read_records(snapshot_file(stage, TRAIN), PreferenceRecord))
     if not best and not edits:
-        raise Invalid("No example is left to learn from: every best answer was empty or cut off. Raise max_tokens.")
+        raise Invalid(
+            "No example is left to learn from: every best answer was empty or cut off. Raise max_tokens."
+        )
     write_records(path, [*best, *edits])
     counts = Counter({"rejection_sampling": len(best), "edited": len(edits)})
     return dict(counts + Counter({f"dropped: {reason}": count for reason, count in dropped.items()}))
@@ -69,5 +74,3 @@ def finish(stage: Stage) -> StageResult:
     reward_model = stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")
     parents = {name: [(stage.round.base, "initial"), (reward_model, "picked the data")] for name in names}
     return {**stage.result, **checkpoints_register(stage, Checkpoint.Kind.SFT, [*names, "average"], parents)}
-
-

@@ -3,17 +3,17 @@
 import hashlib
 from pathlib import Path
 
+from accounts.errors import Invalid
+from annotation.selectors import preference_records
+from annotation.selectors import prompts as project_prompts
 from django.db import transaction
 
-from accounts.errors import Invalid
 from alignment.models import Snapshot, Stage
 from alignment.records import PromptRecord
 from alignment.selection import Selection, select
 from alignment.stages.plan import recipe_of, stage_folder
 from annotation.models import Judgement
 from annotation.records import PreferenceRecord, Record, write_records
-from annotation.selectors import preference_records
-from annotation.selectors import prompts as project_prompts
 
 TRAIN = "train.jsonl"
 HOLDOUT = "holdout.jsonl"
@@ -57,7 +57,10 @@ def _prompts(stage: Stage, split: str, records: list[PreferenceRecord]) -> list[
     """The project's prompts of the split; where it has none, the contexts that people judged."""
     own: list[Record] = [
         PromptRecord(
-            id=prompt.external_id, domain=prompt.domain, language=prompt.language, context=tuple(prompt.context)
+            id=prompt.external_id,
+            domain=prompt.domain,
+            language=prompt.language,
+            context=tuple(prompt.context),
         )
         for prompt in project_prompts(stage.round.project, split)
     ]

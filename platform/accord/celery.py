@@ -4,8 +4,9 @@ Messages carry ids only. Long work is guarded by leases in PostgreSQL, so a mess
 late changes nothing; that is why they are acknowledged early and results are not kept.
 """
 
-from accord.env import settings_module_default
 from celery import Celery
+
+from accord.env import settings_module_default
 
 settings_module_default()
 
@@ -20,7 +21,11 @@ app.conf.update(
         "alignment.tasks.program_run": {"queue": "training"},
     },
     beat_schedule={
-        "advance-rounds": {"task": "alignment.tasks.rounds_advance", "schedule": 2.0, "options": {"expires": 2.0}},
+        "advance-rounds": {
+            "task": "alignment.tasks.rounds_advance",
+            "schedule": 2.0,
+            "options": {"expires": 2.0},
+        },
     },
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -54,7 +54,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": {**database_settings(ENV.database_url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {
+    "default": {**database_settings(ENV.database_url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"

@@ -1,8 +1,9 @@
 """All routes: the API, each app's pages, Django's admin."""
 
-from accord.api import api
 from django.contrib import admin
 from django.urls import include, path
+
+from accord.api import api
 
 urlpatterns = [
     path("api/v1/", api.urls),

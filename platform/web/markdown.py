@@ -21,17 +21,22 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
+
 from web.mathematics import MATHML_ATTRIBUTES, MATHML_TAGS, latex_to_mathml, math_plugin
 
 MAX_CHARACTERS = 100_000
-"""Longer texts are shown as they are: nobody reads that much formatted, and rendering it would take seconds."""
+"""Longer texts are shown as they are: rendering them would take seconds, and nobody reads that much."""
 MAX_HIGHLIGHTED_CHARACTERS = 20_000
 
-_TAGS = frozenset(
-    "p br hr h3 h4 h5 h6 ul ol li blockquote pre code em strong s a table thead tbody tr th td span div".split()
-)
+# fmt: off
+_TAGS = frozenset({
+    "p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em",
+    "strong", "s", "a", "table", "thead", "tbody", "tr", "th", "td", "span", "div",
+})
+# fmt: on
 _DIRECTED = frozenset(
-    "paragraph_open heading_open bullet_list_open ordered_list_open blockquote_open th_open td_open".split()
+    f"{block}_open"
+    for block in ("paragraph", "heading", "bullet_list", "ordered_list", "blockquote", "th", "td")
 )
 _ALIGNMENTS = {"text-align:center": "align-center", "text-align:right": "align-end"}
 

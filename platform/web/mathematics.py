@@ -47,18 +47,23 @@ _UNREADABLE = (
     AssertionError,
 )
 
-MATHML_TAGS = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mmultiscripts "
-    "mprescripts none mtable mtr mtd mstyle mpadded mphantom menclose".split()
-)
-MATHML_ATTRIBUTES = frozenset(
-    "display displaystyle scriptlevel mathvariant stretchy symmetric fence separator form largeop movablelimits "
-    "accent accentunder linethickness columnalign columnlines columnspacing rowlines rowspacing notation "
-    "lspace rspace width height depth minsize maxsize".split()
-)
-_DIMENSIONS = frozenset(
-    "lspace rspace width height depth minsize maxsize columnspacing rowspacing linethickness".split()
-)
+# fmt: off
+MATHML_TAGS = frozenset({
+    "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup",
+    "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mprescripts", "none", "mtable",
+    "mtr", "mtd", "mstyle", "mpadded", "mphantom", "menclose",
+})
+MATHML_ATTRIBUTES = frozenset({
+    "display", "displaystyle", "scriptlevel", "mathvariant", "stretchy", "symmetric", "fence",
+    "separator", "form", "largeop", "movablelimits", "accent", "accentunder", "linethickness",
+    "columnalign", "columnlines", "columnspacing", "rowlines", "rowspacing", "notation", "lspace",
+    "rspace", "width", "height", "depth", "minsize", "maxsize",
+})
+_DIMENSIONS = frozenset({
+    "lspace", "rspace", "width", "height", "depth", "minsize", "maxsize", "columnspacing",
+    "rowspacing", "linethickness",
+})
+# fmt: on
 _SMALL_DIMENSION = re.compile(r"[+-]?(?:[0-9]|[0-9]?\.[0-9]+|[0-9]\.[0-9]*)(?:em|ex|%)?")
 
 

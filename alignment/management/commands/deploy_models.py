@@ -20,18 +20,24 @@ class Command(BaseCommand):
         """The project and the models' names."""
         parser.add_argument("models", nargs="+", help="names in the registry, at least two")
         parser.add_argument("--project", required=True)
-        parser.add_argument("--wait", type=float, default=300, help="seconds to wait until they are live; 0: do not")
+        parser.add_argument(
+            "--wait", type=float, default=300, help="seconds to wait until they are live; 0: do not"
+        )
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
         """Request the deployments and wait until they answer."""
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
-            raise CommandError(f"There is no project {options['project']!r}: make it with `manage.py create_project`.")
+            raise CommandError(
+                f"There is no project {options['project']!r}: make it with `manage.py create_project`."
+            )
         missing = set(options["models"]) - set(Checkpoint.objects.values_list("name", flat=True))
         if missing:
             raise CommandError(f"There is no model {', '.join(sorted(missing))} in the registry.")
         try:
-            deployments = models_deploy(project, [Checkpoint.objects.get(name=name) for name in options["models"]])
+            deployments = models_deploy(
+                project, [Checkpoint.objects.get(name=name) for name in options["models"]]
+            )
         except AccordError as error:
             raise CommandError(str(error)) from error
         if options["wait"]:
@@ -48,4 +54,6 @@ class Command(BaseCommand):
                 self.stdout.write(f"Live: {', '.join(deployment.name for deployment in deployments)}.")
                 return
             time.sleep(0.5)
-        raise CommandError("The models are not live yet: is `make serve` (or `manage.py serve_deployments`) running?")
+        raise CommandError(
+            "The models are not live yet: is `make serve` (or `manage.py serve_deployments`) running?"
+        )

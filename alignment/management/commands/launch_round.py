@@ -49,7 +49,9 @@ class Command(BaseCommand):
                 options["json"].write_text(json.dumps(report, indent=2))
             if round_.state != Round.State.FINISHED:
                 failed = round_.stages.filter(state=Stage.State.FAILED).first()
-                raise CommandError(f"{round_} {round_.state}: {failed.name}: {failed.error}" if failed else str(round_))
+                raise CommandError(
+                    f"{round_} {round_.state}: {failed.name}: {failed.error}" if failed else str(round_)
+                )
             self.stdout.write(json.dumps(report["evaluation"], indent=2))
 
 

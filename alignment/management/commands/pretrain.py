@@ -7,14 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from pretrain.config import PretrainConfig
+from pretrain.recipe import load_recipe
+from registry.services import checkpoint_adopt
 from rich.console import Console
 
 from alignment.following import follow_process
-from pretrain.config import PretrainConfig
-from pretrain.recipe import load_recipe
 from pretrain.run import ProgramError, RunFolder
 from registry.models import Checkpoint
-from registry.services import checkpoint_adopt
 
 
 class Command(BaseCommand):
@@ -26,7 +26,9 @@ class Command(BaseCommand):
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--name", required=True, help="the base model's name in the registry")
-        parser.add_argument("--corpus", required=True, type=Path, action="append", help="a file or folder; repeatable")
+        parser.add_argument(
+            "--corpus", required=True, type=Path, action="append", help="a file or folder; repeatable"
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
 
@@ -62,7 +64,9 @@ class Command(BaseCommand):
             )
         follow_process(process, folder, "pretraining", Console(file=self.stdout._out))
         if process.returncode != 0:
-            raise CommandError(folder.read_error() or f"Pretraining failed; its log is {folder.path}/log.txt.")
+            raise CommandError(
+                folder.read_error() or f"Pretraining failed; its log is {folder.path}/log.txt."
+            )
 
     def _register(self, name: str, config: PretrainConfig, folder: RunFolder) -> None:
         result = folder.read_result() or {}

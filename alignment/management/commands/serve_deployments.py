@@ -25,7 +25,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: stop.set())
-        engine = EngineConfig(num_threads=int(options["threads"]), kv_cache_gib=float(options["kv_cache_gib"]))
+        engine = EngineConfig(
+            num_threads=int(options["threads"]), kv_cache_gib=float(options["kv_cache_gib"])
+        )
         servers = ModelServers(engine)
         try:
             while not stop.is_set():

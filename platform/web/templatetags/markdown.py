@@ -2,6 +2,7 @@
 
 from django import template
 from django.utils.safestring import SafeString
+
 from web.markdown import render_markdown
 
 register = template.Library()

@@ -63,7 +63,7 @@ def initials(name: str | None) -> str:
 
 @register.inclusion_tag("web/_nav_link.html", takes_context=True)
 def nav_link(context: template.Context, view_name: str, label: str) -> dict[str, str | bool]:
-    """A link of the header; marked as current on its page and on the pages below it. Absent views give none."""
+    """A link of the header, marked as current on its page and below it; none if there is no such view."""
     request: HttpRequest | None = context.get("request")
     try:
         url = reverse(view_name)
@@ -77,7 +77,7 @@ def nav_link(context: template.Context, view_name: str, label: str) -> dict[str,
 def bar_chart(
     rows: Iterable[tuple[Any, ...]], title: str = ""
 ) -> dict[str, Any]:  # Any: (label, value[, series])
-    """Horizontal bars as inline SVG. Rows are (label, value) or (label, value, series 1 to 6, "left", "right")."""
+    """Horizontal bars as inline SVG. Rows are (label, value) or (label, value, series)."""
     listed = [(str(row[0]), row[1], row[2] if len(row) > 2 else 1) for row in rows]
     largest = max((value for _, value, _ in listed), default=0) or 1
     bars = [
