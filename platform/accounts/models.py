@@ -1,7 +1,7 @@
 """People, the tokens their programs carry, and the audit log of everything that was written."""
 
 import secrets
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -30,7 +30,7 @@ class UserManager(DjangoUserManager["User"]):
         username: str,
         email: str | None = None,
         password: str | None = None,
-        **extra_fields: Any,  # noqa: ANN401  (Django's own signature)
+        **extra_fields: Any,
     ) -> "User":
         """Make an admin."""
         extra_fields.setdefault("role", Role.ADMIN)
@@ -43,7 +43,7 @@ class User(AbstractUser):
     role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
     pseudonym = models.CharField(max_length=100, unique=True, default=pseudonym_new)
 
-    objects = UserManager()
+    objects: ClassVar[UserManager] = UserManager()
 
     @property
     def is_admin(self) -> bool:

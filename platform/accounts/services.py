@@ -1,0 +1,124 @@
+"""Writes over people, tokens and the audit log."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.errors import Conflict, Invalid
+from accounts.models import ApiToken, AuditEntry, Role, User, pseudonym_new
+
+TOKEN_PREFIX = "accord_"
+PREFIX_CHARACTERS = len(TOKEN_PREFIX) + 4
+LAST_USED_PRECISION = timedelta(minutes=1)
+
+
+def user_create(
+    *,
+    username: str,
+    role: Role = Role.ANNOTATOR,
+    password: str | None = None,
+    pseudonym: str | None = None,
+    email: str = "",
+    actor: User | None = None,
+) -> User:
+    """Make an account; without a password it can only be used with tokens.
+
+    Raises Conflict where the name is taken, Invalid where the password is too weak.
+    """
+    if User.objects.filter(username=username).exists():
+        raise Conflict(f"There is a user {username!r} already: choose another name.")
+    is_admin = role == Role.ADMIN
+    user = User(
+        username=username,
+        email=email,
+        role=role,
+        pseudonym=pseudonym or pseudonym_new(),
+        is_staff=is_admin,
+        is_superuser=is_admin,
+    )
+    if password is not None:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise Invalid(" ".join(error.messages)) from error
+    user.set_password(password)
+    with transaction.atomic():
+        user.save()
+        audit_record(actor, "user.create", user, {"username": username, "role": role})
+    return user
+
+
+def token_create(
+    user: User, *, name: str, expires_at: datetime | None = None, actor: User | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token for `user`. The secret is returned here and never again: only its hash is kept."""
+    token, secret = token_build(user, name=name, expires_at=expires_at)
+    with transaction.atomic():
+        token.save()
+        audit_record(actor or user, "token.create", token, {"user": user.username, "name": name})
+    return token, secret
+
+
+def token_build(user: User, *, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+    """An unsaved token and its secret, for those who save many at once."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken(
+        user=user,
+        name=name,
+        digest=_digest(secret),
+        prefix=secret[:PREFIX_CHARACTERS],
+        expires_at=expires_at,
+    )
+    return token, secret
+
+
+def token_revoke(token: ApiToken, *, actor: User | None) -> None:
+    """The secret is worth nothing from now on."""
+    with transaction.atomic():
+        token.expires_at = timezone.now()
+        token.save(update_fields=["expires_at"])
+        audit_record(actor, "token.revoke", token, {"name": token.name})
+
+
+def token_user(secret: str) -> User | None:
+    """Whose secret this is, or None where it is unknown or has run out, or the person is gone."""
+    now = timezone.now()
+    token = (
+        ApiToken.objects.select_related("user")
+        .filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now), digest=_digest(secret), user__is_active=True
+        )
+        .first()
+    )
+    if token is None:
+        return None
+    if token.last_used_at is None or now - token.last_used_at > LAST_USED_PRECISION:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token.user
+
+
+def audit_record(
+    actor: User | None,
+    action: str,
+    subject: models.Model,
+    data: dict[str, Any],  # Any: JSON
+) -> None:
+    """Write who did what, in the caller's transaction. `actor` is None for the system itself."""
+    AuditEntry.objects.create(
+        actor=actor,
+        action=action,
+        subject_type=subject._meta.label_lower,
+        subject_id=str(subject.pk),
+        data=data,
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
