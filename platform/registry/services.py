@@ -1,0 +1,219 @@
+"""Writes over checkpoints and deployments."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import Conflict, Invalid
+from accounts.models import User
+from accounts.services import audit_record
+from registry.content import content_files, folder_hash
+from registry.models import Checkpoint, CheckpointParent, Deployment
+
+State = Deployment.State
+ACTIVE_STATES = (State.REQUESTED, State.STARTING, State.LIVE)
+
+
+def checkpoint_register(
+    *,
+    name: str,
+    kind: Checkpoint.Kind,
+    path: Path,
+    parents: Sequence[tuple[Checkpoint, str]] = (),
+    recipe: dict[str, Any] | None = None,  # Any: JSON
+    metrics: dict[str, Any] | None = None,  # Any: JSON
+    produced_by: str,
+    actor: User | None = None,
+) -> Checkpoint:
+    """Enter the finished folder `path` with its hash and its parents, each with the part it had.
+
+    Registering the same content under the same name again returns what is there. Raises Conflict where
+    the name belongs to other content, Invalid where the folder is empty or absent.
+    """
+    try:
+        content_hash = folder_hash(path)
+    except FileNotFoundError as error:
+        raise Invalid(f"There is no checkpoint at {path}: give a folder with the model's files.") from error
+    with transaction.atomic():
+        checkpoint, created = Checkpoint.objects.get_or_create(
+            name=name,
+            defaults={
+                "kind": kind,
+                "path": str(path),
+                "content_hash": content_hash,
+                "recipe": recipe or {},
+                "metrics": metrics or {},
+                "produced_by": produced_by,
+            },
+        )
+        if not created and checkpoint.content_hash != content_hash:
+            raise Conflict(f"There is another checkpoint {name!r} already: choose another name.")
+        if created:
+            CheckpointParent.objects.bulk_create(
+                CheckpointParent(child=checkpoint, parent=parent, role=role) for parent, role in parents
+            )
+            audit_record(
+                actor, "checkpoint.register", checkpoint, {"name": name, "content_hash": content_hash}
+            )
+    return checkpoint
+
+
+def checkpoint_adopt(
+    *,
+    folder: Path,
+    store: Path,
+    name: str,
+    kind: Checkpoint.Kind,
+    parents: Sequence[tuple[Checkpoint, str]],
+    recipe: dict[str, Any],  # Any: JSON
+    metrics: dict[str, Any],  # Any: JSON
+    produced_by: str,
+) -> Checkpoint:
+    """Put the finished `folder` into `store` under its content hash and register it there.
+
+    Files are linked, not copied, where the disk allows it. Safe to repeat after a crash at any point.
+    """
+    try:
+        stored = store / folder_hash(folder)
+    except FileNotFoundError as error:
+        raise Invalid(
+            f"There is no checkpoint at {folder}: the program that should write it did not."
+        ) from error
+    if not stored.exists():
+        _store_folder(folder, stored)
+    return checkpoint_register(
+        name=name,
+        kind=kind,
+        path=stored,
+        parents=parents,
+        recipe=recipe,
+        metrics=metrics,
+        produced_by=produced_by,
+    )
+
+
+def deployment_request(
+    *,
+    name: str,
+    checkpoint: Checkpoint,
+    replaces: Deployment | None = None,
+    actor: User | None = None,
+) -> Deployment:
+    """Ask for a server that answers for `checkpoint`; where one is there or on its way, that one is meant.
+
+    Raises Conflict where another checkpoint answers under `name`.
+    """
+    with transaction.atomic():
+        present = (
+            Deployment.objects.select_for_update(of=("self",))
+            .filter(name=name, state__in=ACTIVE_STATES)
+            .first()
+        )
+        if present is not None:
+            if present.checkpoint_id != checkpoint.pk:
+                raise Conflict(
+                    f"Another checkpoint is deployed as {name!r}: retire it or choose another name."
+                )
+            return present
+        deployment = Deployment.objects.create(
+            name=name, checkpoint=checkpoint, served_name=name, managed=True, replaces=replaces
+        )
+        audit_record(actor, "deployment.request", deployment, {"checkpoint": checkpoint.name})
+    return deployment
+
+
+def deployment_register(
+    *, name: str, checkpoint: Checkpoint, base_url: str, served_name: str, actor: User | None = None
+) -> Deployment:
+    """Enter a server that someone else runs: live at once, and never stopped by us."""
+    with transaction.atomic():
+        if Deployment.objects.filter(name=name, state__in=ACTIVE_STATES).exists():
+            raise Conflict(f"There is a deployment {name!r} already: retire it or choose another name.")
+        deployment = Deployment.objects.create(
+            name=name,
+            checkpoint=checkpoint,
+            served_name=served_name,
+            base_url=base_url,
+            managed=False,
+            state=State.LIVE,
+            live_at=timezone.now(),
+        )
+        audit_record(actor, "deployment.register", deployment, {"base_url": base_url})
+    return deployment
+
+
+def deployment_mark_live(deployment: Deployment, *, base_url: str, served_name: str) -> None:
+    """Its server answers at `base_url` as `served_name`. A retired deployment stays retired."""
+    _move(
+        deployment,
+        State.LIVE,
+        from_states=(State.REQUESTED, State.STARTING, State.LIVE),
+        base_url=base_url,
+        served_name=served_name,
+        live_at=timezone.now(),
+        error="",
+    )
+
+
+def deployment_fail(deployment: Deployment, error: str) -> None:
+    """It cannot answer; `error` says why. A retired deployment stays retired."""
+    _move(deployment, State.FAILED, from_states=(*ACTIVE_STATES, State.FAILED), error=error)
+
+
+def deployment_retire(deployment: Deployment, *, actor: User | None = None) -> None:
+    """It answers no more. Retiring it twice changes nothing."""
+    _move(
+        deployment,
+        State.RETIRED,
+        from_states=(*ACTIVE_STATES, State.FAILED),
+        actor=actor,
+        retired_at=timezone.now(),
+    )
+
+
+def _move(
+    deployment: Deployment,
+    state: Deployment.State,
+    *,
+    from_states: Sequence[Deployment.State],
+    actor: User | None = None,
+    **values: object,
+) -> None:
+    """Take the deployment to `state` if it is in one of `from_states`, and bring the given row up to date."""
+    with transaction.atomic():
+        moved = Deployment.objects.filter(pk=deployment.pk, state__in=from_states).update(
+            state=state, **values
+        )
+        if moved:
+            audit_record(actor, f"deployment.{state.value}", deployment, {"name": deployment.name})
+    deployment.refresh_from_db()
+
+
+def _store_folder(folder: Path, stored: Path) -> None:
+    """Link (or else copy) the content of `folder` aside, then rename: `stored` is whole or absent."""
+    aside = stored.with_name(f".{stored.name}.{uuid.uuid4().hex}")
+    try:
+        for name in content_files(folder):
+            target = aside / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(folder / name, target)
+        if not stored.exists():
+            aside.rename(stored)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copy2(source, target)
