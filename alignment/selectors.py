@@ -76,9 +76,20 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "rejection_sampling": stages[Stage.Name.REJECTION_SAMPLING].result,
         "evaluation": evaluation,
         "gate": stages[Stage.Name.GATE].result,
+        "judgements": stages[Stage.Name.COLLECT].result.get("judgements", 0),
+        "answers": _answers(stages[Stage.Name.EVALUATION]),
         "tokens": round_tokens(round_),
         "stages": {name: stage.seconds for name, stage in stages.items() if stage.seconds is not None},
     }
+
+
+def _answers(stage: Stage) -> str | None:
+    """Where the evaluation's answers lie, once there are some."""
+    program = stage.programs.first()
+    if program is None or stage.state != Stage.State.FINISHED:
+        return None
+    answers: str = json.loads(RunFolder(Path(program.folder)).config_path.read_text())["answers"]
+    return answers
 
 
 def round_tokens(round_: Round) -> dict[str, int]:

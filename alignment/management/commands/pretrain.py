@@ -31,11 +31,16 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
+        parser.add_argument("--if-missing", action="store_true", help="do nothing where the model exists")
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
         """Check, run the program, register what it made."""
         name = options["name"]
-        if Checkpoint.objects.filter(name=name).exists():
+        exists = Checkpoint.objects.filter(name=name).exists()
+        if exists and options["if_missing"]:
+            self.stdout.write(f"{name} is there already.")
+            return
+        if exists:
             raise CommandError(f"There is a model {name!r} already: choose another name.")
         folder = RunFolder(settings.ACCORD_RUNS / "pretrain" / name)
         try:

@@ -1,0 +1,63 @@
+"""Recipes that cannot be run are refused with a sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alignment.recipe import RECIPES, RecipeError, load_recipe, parse_recipe, tiny
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_named_recipe_survives_a_round_trip(name: str) -> None:
+    recipe = RECIPES[name]()
+    assert parse_recipe(json.loads(recipe.model_dump_json())) == recipe
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_named_recipe_follows_the_paper(name: str) -> None:
+    recipe = RECIPES[name]()
+    assert 10 <= recipe.rejection.num_candidates <= 30
+    assert all(variant.beta == 0.1 and variant.mask_format_tokens for variant in recipe.dpo)
+    assert any(variant.nll_coefficient == 0.2 for variant in recipe.dpo)
+    assert [strength.value for strength in recipe.snapshot.strengths] == ["significantly_better", "better"]
+
+
+def test_one_candidate_is_refused() -> None:
+    data = tiny().model_dump(mode="json")
+    data["rejection"]["num_candidates"] = 1
+    with pytest.raises(
+        RecipeError, match=r"rejection\.num_candidates cannot be 1: .*greater than or equal to 10"
+    ):
+        parse_recipe(data)
+
+
+def test_a_negative_beta_is_refused() -> None:
+    data = tiny().model_dump(mode="json")
+    data["dpo"][0]["beta"] = -0.1
+    with pytest.raises(RecipeError, match=r"dpo\.0\.beta cannot be -0\.1"):
+        parse_recipe(data)
+
+
+def test_a_single_variant_is_refused() -> None:
+    data = tiny().model_dump(mode="json")
+    data["sft"] = data["sft"][:1]
+    with pytest.raises(RecipeError, match="sft"):
+        parse_recipe(data)
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(RecipeError, match="temprature"):
+        parse_recipe({**tiny().model_dump(mode="json"), "temprature": 1})
+
+
+def test_a_name_that_is_no_recipe_and_no_file_is_refused() -> None:
+    with pytest.raises(RecipeError, match="use tiny, small"):
+        load_recipe("huge")
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text("learning_rate: 1")
+    with pytest.raises(RecipeError, match=r"recipe\.json is not a JSON file"):
+        load_recipe(str(path))
