@@ -6,7 +6,7 @@ with it, the evaluation program the averaged one.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from annotation.records import PreferenceRecord, Strength
@@ -50,6 +50,21 @@ def pair_accuracy(
         if (margins := [margin for name, margin in pairs if name == strength])
     }
     return {**figures([margin for _, margin in pairs]), "by_strength": by_strength}
+
+
+def longer_wins_accuracy(
+    records: Iterable[PreferenceRecord],
+) -> dict[str, Any] | None:  # Any: nested figures, written as JSON
+    """`pair_accuracy` of preferring the response with more characters; None where there are no pairs.
+
+    The shortcut that a reward model must beat.
+    """
+    pairs = [
+        pair
+        for record in records
+        for pair in judged_margins(record, [len(response.content) for response in record.responses])
+    ]
+    return pair_accuracy(pairs) if pairs else None
 
 
 def figures(margins: Sequence[float]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alignment.accuracy import longer_wins_accuracy
 from alignment.models import Stage
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord
@@ -9,7 +10,7 @@ from alignment.stages.definition import StageResult
 from alignment.stages.plan import SAMPLING, program_add, recipe_of, stage_checkpoint, stage_folder
 from alignment.stages.rejection_sampling import best_earlier_policy
 from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
-from annotation.records import read_records, write_records
+from annotation.records import PreferenceRecord, read_records, write_records
 
 ANSWERS = "answers.jsonl"
 PROGRAM = "answers"
@@ -55,5 +56,6 @@ def answers_path(stage: Stage) -> Path:
 
 
 def finish(stage: Stage) -> StageResult:
-    """The program's figures."""
-    return dict(stage.programs.get(name=PROGRAM).result)
+    """The program's figures, and how often simply the longer answer was preferred."""
+    held_out = read_records(snapshot_file(stage, HOLDOUT), PreferenceRecord)
+    return {**stage.programs.get(name=PROGRAM).result, "longer_wins": longer_wins_accuracy(held_out)}
