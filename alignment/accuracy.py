@@ -26,7 +26,7 @@ def judged_pairs(record: PreferenceRecord) -> list[tuple[int, int]]:
 
 
 def judged_margins(record: PreferenceRecord, rewards: Sequence[float]) -> list[tuple[str, float]]:
-    """The record's (strength, reward margin) pairs for `pair_accuracy`; `rewards` are in the responses' order."""
+    """The record's (strength, margin) pairs for `pair_accuracy`; `rewards` in the responses' order."""
     assert len(rewards) == len(record.responses), (len(rewards), len(record.responses))
     return [
         (record.strength.value, rewards[better] - rewards[worse]) for better, worse in judged_pairs(record)
