@@ -6,6 +6,7 @@ the last table knows the gold preference.
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -17,21 +18,22 @@ from typing import Any
 
 from rich.console import Console
 
+from accord.env import REPOSITORY, process_environment
 from demo.annotators import annotators_work
 from demo.report import RoundRow, demo_report, print_report
 from demo.settings import DemoSettings, demo_settings
 from demo.win_rates import gold_win_rates
 from demo.world import World, write_world
-from deploy.local.stack import LocalStack, local_stack
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from deploy.local.stack import local_stack, stack_environment
+from deploy.local.state import StackState
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
     """One run of the demo: its settings, its stack, and the names it uses in the registry."""
 
-    stack: LocalStack
+    stack: StackState
+    environment: dict[str, str]
     settings: DemoSettings
     seed: int
     world: World
@@ -42,11 +44,11 @@ class Demo:
 
     def manage(self, *arguments: str) -> None:
         """Run one of manage.py's commands, as a user would; its output goes to the terminal."""
-        subprocess.run(self._command(arguments), check=True, env=self.stack.env, cwd=REPOSITORY)
+        subprocess.run(self._command(arguments), check=True, env=self.environment, cwd=REPOSITORY)
 
     def manage_start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start one of manage.py's commands beside us."""
-        return subprocess.Popen(self._command(arguments), env=self.stack.env, cwd=REPOSITORY)
+        return subprocess.Popen(self._command(arguments), env=self.environment, cwd=REPOSITORY)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, str(REPOSITORY / "manage.py"), *arguments]
@@ -120,6 +122,7 @@ def main() -> None:
         world = write_world(folder, seed=arguments.seed, settings=settings)
         demo = Demo(
             stack=stack,
+            environment=process_environment(stack_environment(stack, arguments.var)),
             settings=settings,
             seed=arguments.seed,
             world=world,
@@ -150,6 +153,13 @@ def demo_rounds(demo: Demo, num_rounds: int) -> list[RoundRow]:
         rates = gold_win_rates(Path(report["answers"]), demo.world)
         rows.append(RoundRow(report=report, win_rates=rates))
     return rows
+
+
+def wait_for_interrupt() -> None:
+    """Sleep until Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
