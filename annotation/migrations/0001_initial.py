@@ -59,17 +59,6 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='comparisons', to='annotation.dialog'),
         ),
         migrations.CreateModel(
-            name='Flag',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('unsafe', 'unsafe content'), ('personal_data', 'personal data'), ('broken', 'broken or unreadable'), ('other', 'something else')], max_length=32)),
-                ('comment', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='flags', to=settings.AUTH_USER_MODEL)),
-                ('comparison', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='flags', to='annotation.comparison')),
-            ],
-        ),
-        migrations.CreateModel(
             name='Judgement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -91,6 +80,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('content', models.TextField()),
+                ('model_name', models.CharField(default='person', max_length=200)),
                 ('judgement', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='edit', to='annotation.judgement')),
             ],
         ),
@@ -133,6 +123,11 @@ class Migration(migrations.Migration):
             model_name='comparison',
             name='project',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='comparisons', to='annotation.project'),
+        ),
+        migrations.AddField(
+            model_name='assignment',
+            name='project',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='annotation.project'),
         ),
         migrations.CreateModel(
             name='Prompt',
@@ -179,17 +174,19 @@ class Migration(migrations.Migration):
             name='right',
             field=models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='right_of', to='annotation.response'),
         ),
-        migrations.AddIndex(
-            model_name='assignment',
-            index=models.Index(condition=models.Q(('state', 'active')), fields=['annotator', 'expires_at'], name='assignment_active'),
-        ),
-        migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.UniqueConstraint(fields=('comparison', 'annotator'), name='assignment_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='flag',
-            constraint=models.UniqueConstraint(fields=('comparison', 'annotator'), name='flag_once'),
+        migrations.CreateModel(
+            name='Flag',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reason', models.CharField(choices=[('unsafe', 'unsafe content'), ('personal_data', 'personal data'), ('broken', 'broken or unreadable'), ('other', 'something else')], max_length=32)),
+                ('comment', models.TextField(blank=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='flags', to=settings.AUTH_USER_MODEL)),
+                ('comparison', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='flags', to='annotation.comparison')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('comparison', 'annotator'), name='flag_once')],
+            },
         ),
         migrations.AddIndex(
             model_name='judgement',
@@ -230,6 +227,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='membership',
             constraint=models.UniqueConstraint(fields=('project', 'user'), name='membership_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='assignment',
+            constraint=models.UniqueConstraint(fields=('comparison', 'annotator'), name='assignment_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='assignment',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('annotator', 'project'), name='assignment_one_in_hand'),
         ),
         migrations.AddIndex(
             model_name='prompt',

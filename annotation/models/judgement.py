@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from annotation.models.comparison import Comparison
+from annotation.models.project import Project
 from annotation.records import Strength
 
 
@@ -35,6 +36,8 @@ class Assignment(models.Model):
         FLAGGED = "flagged", "flagged"
         EXPIRED = "expired", "expired"
 
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
+    """The comparison's, kept here for the constraint below."""
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
     annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
     lease = models.UUIDField(default=uuid.uuid4, unique=True)
@@ -46,12 +49,9 @@ class Assignment(models.Model):
 
     class Meta:
         constraints = [
-            # Also means: one active assignment per comparison and annotator.
             models.UniqueConstraint(fields=["comparison", "annotator"], name="assignment_once"),
-        ]
-        indexes = [
-            models.Index(
-                fields=["annotator", "expires_at"], condition=Q(state="active"), name="assignment_active"
+            models.UniqueConstraint(
+                fields=["annotator", "project"], condition=Q(state="active"), name="assignment_one_in_hand"
             ),
         ]
 
@@ -105,6 +105,8 @@ class Edit(models.Model):
 
     judgement = models.OneToOneField(Judgement, on_delete=models.CASCADE, related_name="edit")
     content = models.TextField()
+    model_name = models.CharField(max_length=200, default="person")
+    """Who wrote it; another name than "person" only where it was imported."""
 
     def __str__(self) -> str:
         return f"edit of {self.judgement_id}"

@@ -37,3 +37,9 @@ def request_user(request: HttpRequest) -> User:
     user = request.auth  # type: ignore[attr-defined]  # django-ninja sets it
     assert isinstance(user, User), user
     return user
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The person behind a page that only lets people in who are logged in."""
+    assert isinstance(request.user, User), request.user
+    return request.user

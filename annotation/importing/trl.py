@@ -1,0 +1,85 @@
+"""TRL's preference forms: `{"prompt", "chosen", "rejected"}`, as texts or as lists of messages.
+
+Lists may repeat the prompt, and may stand without one (then it is what both begin with). Text without a
+prompt is refused: nobody can tell where the answer begins. There is no strength: every pair becomes
+"better", unless the row has one of Accord's, as our own export does.
+"""
+
+from annotation.importing.fields import (
+    ID_CHARACTERS,
+    LANGUAGE_CHARACTERS,
+    NAME_CHARACTERS,
+    Fields,
+    check_content,
+    check_context,
+    check_different,
+    content_digest,
+    parse_messages,
+    text_field,
+)
+from annotation.importing.refusal import Reason, RowRefused
+from annotation.records import Message, PreferenceRecord, RankedResponse, Strength
+
+STRENGTH = Strength.BETTER
+ANNOTATOR = "trl"
+MODEL = "unknown"
+
+
+def parse(fields: Fields) -> PreferenceRecord:
+    """One row as a record. Raises RowRefused."""
+    prompt = _prompt(fields.get("prompt"))
+    chosen_context, chosen = _answer(fields.get("chosen"), prompt, "chosen")
+    rejected_context, rejected = _answer(fields.get("rejected"), prompt, "rejected")
+    if chosen_context != rejected_context:
+        raise RowRefused(Reason.DIFFERENT_CONTEXTS, "before the last answer")
+    check_context(chosen_context)
+    responses = (
+        RankedResponse(content=check_content(chosen, "chosen"), model=MODEL, origin="chosen"),
+        RankedResponse(content=check_content(rejected, "rejected"), model=MODEL, origin="rejected"),
+    )
+    check_different(responses)
+    named = content_digest([message.model_dump() for message in chosen_context], chosen, rejected)
+    return PreferenceRecord(
+        id=text_field(fields, "id", default=f"trl-{named}", max_characters=ID_CHARACTERS),
+        domain=text_field(fields, "domain", default="general", max_characters=NAME_CHARACTERS),
+        language=text_field(fields, "language", default="en", max_characters=LANGUAGE_CHARACTERS),
+        round=0,
+        context=chosen_context,
+        responses=responses,
+        strength=_strength(fields.get("strength")),
+        annotator=ANNOTATOR,
+        created="",
+    )
+
+
+def _prompt(value: object) -> tuple[Message, ...]:
+    """The prompt's messages; none where the row has no prompt."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return parse_messages([{"role": "user", "content": value}], "prompt")
+    return parse_messages(value, "prompt")
+
+
+def _answer(value: object, prompt: tuple[Message, ...], name: str) -> tuple[tuple[Message, ...], object]:
+    """All messages before the last answer, and the answer."""
+    if value is None:
+        raise RowRefused(Reason.MISSING, name)
+    if not isinstance(value, list):
+        if not prompt:
+            raise RowRefused(Reason.UNKNOWN_FORMAT, f"{name} is text without a prompt: where does it begin?")
+        return prompt, value
+    messages = parse_messages(value, name)
+    if not messages or messages[-1].role != "assistant":
+        raise RowRefused(Reason.EMPTY_RESPONSE, f"{name} ends with no message of the assistant")
+    *before, last = messages
+    repeats_prompt = tuple(before[: len(prompt)]) == prompt
+    return tuple(before) if repeats_prompt else (*prompt, *before), last.content
+
+
+def _strength(value: object) -> Strength:
+    if value is None:
+        return STRENGTH
+    if not isinstance(value, str) or value not in list(Strength):
+        raise RowRefused(Reason.UNKNOWN_STRENGTH, repr(value)[:NAME_CHARACTERS])
+    return Strength(value)

@@ -1,0 +1,205 @@
+"""Pairs of answers by a project's deployed models: one for a dialog's next turn, many for a round."""
+
+import hashlib
+import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count
+from registry.client import Completion
+
+from accounts.errors import Conflict
+from accounts.services import audit_record
+from annotation.asking import (
+    ClientFor,
+    Context,
+    Pair,
+    PairSampling,
+    Unusable,
+    chat_client,
+    draw_models,
+    pairs_ask,
+)
+from annotation.models import Comparison, Dialog, Project, Prompt, Response
+from annotation.records import Message
+from annotation.selectors import prompts
+from registry.models import Deployment
+
+MAX_TRIES = 5
+BATCH = 256
+"""Contexts asked at once; their comparisons are saved together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the deployed models answer."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What came of asking for comparisons."""
+
+    created: int
+    identical: int
+    """Pairs dropped because both models said the same."""
+    empty: int
+    """Pairs dropped because a model said nothing."""
+
+
+def live_deployments(project: Project) -> list[Deployment]:
+    """The project's models that answer now."""
+    return list(
+        project.deployments.filter(state=Deployment.State.LIVE).select_related("checkpoint").order_by("pk")
+    )
+
+
+def pair_generate(
+    project: Project,
+    contexts: Sequence[Context],
+    *,
+    sampling: PairSampling,
+    seeds: Sequence[int],
+    client_for: ClientFor = chat_client,
+) -> list[Pair | Unusable]:
+    """One pair a context by two different live models of the project, drawn with the context's seed.
+
+    Raises Conflict where the project has no two different live models. Call it outside transactions.
+    """
+    deployments = live_deployments(project)
+    draws = [draw_models(deployments, seed) for seed in seeds]
+    return pairs_ask(contexts, draws, sampling, seed=seeds[0], client_for=client_for)
+
+
+def pair_generate_one(
+    project: Project,
+    context: Context,
+    *,
+    sampling: PairSampling,
+    client_for: ClientFor = chat_client,
+) -> Pair | Unusable:
+    """One pair for one context; where the answers make none, the models are asked again a few times."""
+    found: Pair | Unusable = Unusable.EMPTY
+    for attempt in range(MAX_TRIES):
+        seed = _seed(project.slug, sampling.seed, attempt)
+        found = pair_generate(project, [context], sampling=sampling, seeds=[seed], client_for=client_for)[0]
+        if isinstance(found, Pair):
+            return found
+    return found
+
+
+def comparisons_generate(
+    project: Project,
+    *,
+    num_comparisons: int,
+    round_number: int,
+    sampling: PairSampling,
+    client_for: ClientFor = chat_client,
+) -> Generated:
+    """Make `num_comparisons` new comparisons of the round from the train prompts, least used first.
+
+    Empty or identical answers make none: the next prompts are tried in their place, at most
+    `MAX_TRIES` times `num_comparisons` in all, so that fewer may come out than asked for. Raises
+    Conflict where the project has no two different live models, or where not a single usable pair came.
+    """
+    dropped: Counter[Unusable] = Counter()
+    created = 0
+    asked = 0
+    rotation = _prompts_in_rotation(project, sampling.seed)
+    while created < num_comparisons and asked < MAX_TRIES * num_comparisons:
+        pks = list(itertools.islice(rotation, min(BATCH, num_comparisons - created)))
+        if not pks:
+            raise Conflict(
+                f"{project.slug} has no train prompts: import some with `manage.py import_prompts`."
+            )
+        by_pk = Prompt.objects.in_bulk(pks)
+        batch = [by_pk[pk] for pk in pks]
+        pairs = _ask_batch(project, batch, round_number, asked, sampling, client_for)
+        usable = [(prompt, pair) for prompt, pair in zip(batch, pairs, strict=True) if isinstance(pair, Pair)]
+        dropped.update(pair for pair in pairs if isinstance(pair, Unusable))
+        _save_pairs(project, usable, round_number)
+        created += len(usable)
+        asked += len(batch)
+    if num_comparisons and not created:
+        raise Conflict(
+            f"The models of {project.slug} gave no two different answers to {asked} prompts: "
+            "deploy models that differ more, or sample at a higher temperature."
+        )
+    return Generated(created=created, identical=dropped[Unusable.IDENTICAL], empty=dropped[Unusable.EMPTY])
+
+
+def response_build(project: Project, deployment: Deployment, answer: Completion) -> Response:
+    """An unsaved response of a deployed model."""
+    return Response(
+        project=project,
+        content=answer.content,
+        deployment=deployment,
+        checkpoint_id=deployment.checkpoint_id,
+        model_name=deployment.checkpoint.name,
+        num_tokens=answer.num_tokens,
+        seconds=answer.seconds,
+        finish=answer.finish,
+    )
+
+
+def _prompts_in_rotation(project: Project, seed: int) -> "itertools.cycle[int]":
+    """Keys of the train prompts, again and again: least used first, else in an order drawn by `seed`."""
+    counted = list(
+        prompts(project, Prompt.Split.TRAIN).annotate(num=Count("dialogs")).values_list("pk", "num")
+    )
+    random.Random(seed).shuffle(counted)
+    return itertools.cycle([pk for pk, _ in sorted(counted, key=lambda prompt: prompt[1])])
+
+
+def _ask_batch(
+    project: Project,
+    batch: Sequence[Prompt],
+    round_number: int,
+    asked: int,
+    sampling: PairSampling,
+    client_for: ClientFor,
+) -> list[Pair | Unusable]:
+    before = Comparison.objects.filter(project=project, round=round_number).count()
+    seeds = [
+        _seed(project.slug, round_number, sampling.seed, before, asked + place) for place in range(len(batch))
+    ]
+    contexts = [[Message(**message) for message in prompt.context] for prompt in batch]
+    return pair_generate(project, contexts, sampling=sampling, seeds=seeds, client_for=client_for)
+
+
+def _save_pairs(project: Project, pairs: Sequence[tuple[Prompt, Pair]], round_number: int) -> None:
+    with transaction.atomic():
+        dialogs = Dialog.objects.bulk_create(Dialog(project=project, prompt=prompt) for prompt, _ in pairs)
+        lefts = Response.objects.bulk_create(
+            response_build(project, pair.draw.left, pair.left) for _, pair in pairs
+        )
+        rights = Response.objects.bulk_create(
+            response_build(project, pair.draw.right, pair.right) for _, pair in pairs
+        )
+        Comparison.objects.bulk_create(
+            Comparison(
+                project=project,
+                dialog=dialog,
+                round=round_number,
+                context=prompt.context,
+                left=left,
+                right=right,
+                seed=pair.draw.seed,
+                needed=project.overlap,
+            )
+            for (prompt, pair), dialog, left, right in zip(pairs, dialogs, lefts, rights, strict=True)
+        )
+        audit_record(None, "comparisons.generate", project, {"round": round_number, "created": len(pairs)})
+
+
+def _seed(*parts: object) -> int:
+    """63 bits that depend on all parts."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1

@@ -1,0 +1,48 @@
+"""Who may do what in a project. A global admin may do everything in all of them."""
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from accounts.errors import Forbidden, NotFound
+from accounts.models import Role, User
+from annotation.models import Membership, Project
+
+ANNOTATE = frozenset({Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN})
+REVIEW = frozenset({Role.REVIEWER, Role.ADMIN})
+ADMINISTER = frozenset({Role.ADMIN})
+
+
+def project_for(user: User, slug: str, roles: frozenset[Role] = ANNOTATE) -> Project:
+    """The project, if `user` has one of `roles` in it; one query.
+
+    Raises NotFound where there is no such project, Forbidden where it is not for this person.
+    """
+    own = Membership.objects.filter(project=OuterRef("pk"), user=user).values("role")
+    project = Project.objects.annotate(own_role=Subquery(own)).filter(slug=slug).first()
+    if project is None:
+        raise NotFound(f"There is no project {slug!r}.")
+    if not user.is_admin and project.own_role not in roles:
+        raise Forbidden(_refusal(slug, roles))
+    return project
+
+
+def has_role(user: User, project: Project, roles: frozenset[Role]) -> bool:
+    """Whether `user` has one of `roles` in the project."""
+    return user.is_admin or Membership.objects.filter(project=project, user=user, role__in=roles).exists()
+
+
+def require_role(user: User, project: Project, roles: frozenset[Role]) -> None:
+    """Raises Forbidden unless `user` has one of `roles` in the project."""
+    if not has_role(user, project, roles):
+        raise Forbidden(_refusal(project.slug, roles))
+
+
+def projects_of(user: User) -> QuerySet[Project]:
+    """The projects that `user` may see."""
+    if user.is_admin:
+        return Project.objects.all()
+    return Project.objects.filter(Exists(Membership.objects.filter(project=OuterRef("pk"), user=user)))
+
+
+def _refusal(slug: str, roles: frozenset[Role]) -> str:
+    needed = " or ".join(sorted(role.value for role in roles))
+    return f"Project {slug!r} is not open to you for this: ask an admin to make you its {needed}."

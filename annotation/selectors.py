@@ -1,0 +1,156 @@
+"""Reads over a project's prompts, comparisons and judgements."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Count, F, QuerySet, Sum
+
+from annotation.models import Comparison, Judgement, Project, Prompt, Side
+from annotation.records import Message, PreferenceRecord, RankedResponse, Strength
+
+State = Comparison.State
+RECORD_CHUNK = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgementCount:
+    """How many judgements of one round have this domain and strength, and how many of them an edit."""
+
+    round: int
+    domain: str
+    strength: Strength
+    judgements: int
+    edits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonCounts:
+    """How far a round's comparisons are."""
+
+    open: int
+    full: int
+    flagged: int
+    withdrawn: int
+    judgements_missing: int
+    """What is still to be judged in the open ones, counting each as often as it needs."""
+
+
+def prompts(project: Project, split: str) -> QuerySet[Prompt]:
+    """The project's prompts of one split ("train" or "holdout"), oldest first."""
+    return Prompt.objects.filter(project=project, split=split).order_by("pk")
+
+
+def judgement_count(project: Project, round_number: int) -> int:
+    """How many judgements the round has that can train: flagged and withdrawn comparisons do not count."""
+    return _usable(project).filter(comparison__round=round_number).count()
+
+
+def open_comparison_count(project: Project, round_number: int) -> int:
+    """How many comparisons of the round still wait for judgements."""
+    return Comparison.objects.filter(project=project, round=round_number, state=State.OPEN).count()
+
+
+def comparison_counts(project: Project, round_number: int) -> ComparisonCounts:
+    """How many comparisons of the round are in each state."""
+    rows = (
+        Comparison.objects.filter(project=project, round=round_number)
+        .order_by()
+        .values("state")
+        .annotate(num=Count("pk"), missing=Sum(F("needed") - F("num_judgements")))
+    )
+    by_state = {row["state"]: row for row in rows}
+    nothing = {"num": 0, "missing": 0}
+    return ComparisonCounts(
+        open=by_state.get(State.OPEN, nothing)["num"],
+        full=by_state.get(State.FULL, nothing)["num"],
+        flagged=by_state.get(State.FLAGGED, nothing)["num"],
+        withdrawn=by_state.get(State.WITHDRAWN, nothing)["num"],
+        judgements_missing=by_state.get(State.OPEN, nothing)["missing"],
+    )
+
+
+def judgement_counts(project: Project) -> list[JudgementCount]:
+    """Judgements by round, domain and strength (strongest first)."""
+    rows = (
+        _usable(project)
+        .order_by()
+        .values("comparison__round", "comparison__dialog__prompt__domain", "strength")
+        .annotate(judgements=Count("pk"), edits=Count("edit"))
+    )
+    counts = [
+        JudgementCount(
+            round=row["comparison__round"],
+            domain=row["comparison__dialog__prompt__domain"],
+            strength=Strength(row["strength"]),
+            judgements=row["judgements"],
+            edits=row["edits"],
+        )
+        for row in rows
+    ]
+    place = {strength: index for index, strength in enumerate(Strength)}
+    return sorted(counts, key=lambda count: (count.round, count.domain, place[count.strength]))
+
+
+def preference_records(project: Project, *, rounds: set[int] | None = None) -> Iterator[PreferenceRecord]:
+    """The project's judgements as preference records, oldest first; `id` is the judgement's own.
+
+    Without those of flagged and withdrawn comparisons. Reads in chunks: memory does not grow.
+    """
+    for judgement in _judgements(project, rounds).iterator(chunk_size=RECORD_CHUNK):
+        yield record_of(judgement, str(judgement.pk))
+
+
+def exported_records(project: Project, *, rounds: set[int] | None = None) -> Iterator[PreferenceRecord]:
+    """The same under the ids that hold outside this database: importing them again adds nothing."""
+    for judgement in _judgements(project, rounds).iterator(chunk_size=RECORD_CHUNK):
+        yield record_of(judgement, judgement.record_id)
+
+
+def records_by_id(project: Project, record_ids: set[str]) -> dict[str, PreferenceRecord]:
+    """What is already there under these outside ids, whatever became of its comparison."""
+    found = _with_parts(Judgement.objects.filter(comparison__project=project, record_id__in=record_ids))
+    return {judgement.record_id: record_of(judgement, judgement.record_id) for judgement in found}
+
+
+def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
+    """One judgement as a record: edited > chosen > rejected."""
+    comparison = judgement.comparison
+    chosen, rejected = comparison.left, comparison.right
+    if judgement.preferred == Side.RIGHT:
+        chosen, rejected = rejected, chosen
+    ranked = [
+        RankedResponse(content=chosen.content, model=chosen.model_name, origin="chosen"),
+        RankedResponse(content=rejected.content, model=rejected.model_name, origin="rejected"),
+    ]
+    edit = getattr(judgement, "edit", None)
+    if edit is not None:
+        ranked.insert(0, RankedResponse(content=edit.content, model=edit.model_name, origin="edited"))
+    prompt = comparison.dialog.prompt
+    return PreferenceRecord(
+        id=record_id,
+        domain=prompt.domain,
+        language=prompt.language,
+        round=comparison.round,
+        context=tuple(Message(**message) for message in comparison.context),
+        responses=tuple(ranked),
+        strength=Strength(judgement.strength),
+        annotator=judgement.annotator.pseudonym,
+        created=judgement.created_at.isoformat(),
+    )
+
+
+def _usable(project: Project) -> QuerySet[Judgement]:
+    return Judgement.objects.filter(
+        comparison__project=project, comparison__state__in=[State.OPEN, State.FULL]
+    )
+
+
+def _judgements(project: Project, rounds: set[int] | None) -> QuerySet[Judgement]:
+    found = _with_parts(_usable(project)).order_by("pk")
+    return found if rounds is None else found.filter(comparison__round__in=rounds)
+
+
+def _with_parts(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
+    return judgements.select_related(
+        "edit", "annotator", "comparison__left", "comparison__right", "comparison__dialog__prompt"
+    )

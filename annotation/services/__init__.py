@@ -1,0 +1,36 @@
+"""Everything that writes in annotation: each service is one transaction with its audit row."""
+
+from annotation.services.dialogs import dialog_turn
+from annotation.services.judging import (
+    Verdict,
+    comparison_flag,
+    comparison_skip,
+    flag_resolve,
+    judgement_submit,
+)
+from annotation.services.leasing import comparison_create, comparison_next, draft_save
+from annotation.services.people import NewAnnotator, annotators_create, membership_set
+from annotation.services.preferences import ImportCounts, preferences_import
+from annotation.services.projects import project_create, project_deploy
+from annotation.services.prompts import PromptCounts, prompts_import
+
+__all__ = [
+    "ImportCounts",
+    "NewAnnotator",
+    "PromptCounts",
+    "Verdict",
+    "annotators_create",
+    "comparison_create",
+    "comparison_flag",
+    "comparison_next",
+    "comparison_skip",
+    "dialog_turn",
+    "draft_save",
+    "flag_resolve",
+    "judgement_submit",
+    "membership_set",
+    "preferences_import",
+    "project_create",
+    "project_deploy",
+    "prompts_import",
+]

@@ -1,0 +1,46 @@
+"""What admins change on a project's pages: its settings, and who leaves it."""
+
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import User
+from accounts.services import audit_record
+from annotation.models import Assignment, Membership, Project
+
+SETTINGS = frozenset(
+    {"name", "description", "guidelines", "overlap", "lease_seconds", "temperature", "top_p", "max_tokens"}
+)
+
+
+def project_update(project: Project, *, actor: User, **settings: Any) -> Project:
+    """Change the given settings; those not named stay. The audit row has what was and what is now.
+
+    Raises ValidationError where a value is wrong.
+    """
+    assert settings.keys() <= SETTINGS, settings.keys() - SETTINGS
+    with transaction.atomic():
+        locked = Project.objects.select_for_update().get(pk=project.pk)
+        changes = {
+            name: [getattr(locked, name), value]
+            for name, value in settings.items()
+            if getattr(locked, name) != value
+        }
+        for name, (_, value) in changes.items():
+            setattr(locked, name, value)
+        locked.full_clean()
+        if changes:
+            locked.save(update_fields=list(changes))
+            audit_record(actor, "project.update", locked, {"changes": changes})
+    return locked
+
+
+def membership_remove(membership: Membership, *, actor: User) -> None:
+    """The person leaves the project: what they hold goes to others, what they judged stays."""
+    with transaction.atomic():
+        Assignment.objects.filter(
+            project=membership.project, annotator=membership.user, state=Assignment.State.ACTIVE
+        ).update(state=Assignment.State.EXPIRED)
+        data = {"user": membership.user.username, "role": membership.role}
+        audit_record(actor, "membership.remove", membership.project, data)
+        membership.delete()

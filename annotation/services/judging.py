@@ -1,0 +1,171 @@
+"""Judging: one transaction for judgement, edit, counters, assignment and audit row; skipping and flagging."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from accounts.errors import Conflict, Forbidden, Invalid
+from accounts.models import User
+from accounts.services import audit_record
+from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Side
+from annotation.records import Strength
+from annotation.services.leasing import breaks, is_open_to, locked_assignment
+
+State = Assignment.State
+KEY_ONCE = "judgement_idempotency_key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a person says about a comparison."""
+
+    preferred: Side
+    strength: Strength
+    edited: str | None = None
+    """The chosen response as it should be; None, or the same text, is no edit."""
+    reasons: tuple[str, ...] = ()
+    comment: str = ""
+    seconds: float | None = None
+
+
+def judgement_submit(
+    *, comparison_id: int, annotator: User, lease: uuid.UUID, idempotency_key: str, verdict: Verdict
+) -> tuple[Judgement, bool]:
+    """Write the judgement, or find the one already written under this key; True where it is new.
+
+    A lease that ran out is accepted while the comparison still has a place for this annotator. Raises
+    Forbidden where the comparison is not assigned to them under this lease, Conflict where it is full,
+    flagged or judged by them under another key, Invalid where the edit makes no sense.
+    """
+    try:
+        with transaction.atomic():
+            comparison, assignment = locked_assignment(comparison_id, annotator)
+            if assignment.state == State.SUBMITTED:
+                return _submitted(assignment, idempotency_key), False
+            _refuse_unassigned(assignment, lease)
+            _refuse_closed(comparison, assignment)
+            return _judge(comparison, assignment, annotator, idempotency_key, verdict), True
+    except IntegrityError as error:
+        if not breaks(error, KEY_ONCE):
+            raise
+        raise Conflict(
+            "This Idempotency-Key belongs to another judgement of yours: use a new one."
+        ) from error
+
+
+def comparison_skip(*, comparison_id: int, annotator: User, lease: uuid.UUID, reason: str = "") -> None:
+    """Give the comparison back for others; it does not come to this person again. Twice is once."""
+    with transaction.atomic():
+        _, assignment = locked_assignment(comparison_id, annotator)
+        if assignment.state == State.SKIPPED:
+            return
+        _refuse_unassigned(assignment, lease)
+        assignment.state = State.SKIPPED
+        assignment.save(update_fields=["state"])
+        audit_record(annotator, "comparison.skip", assignment.comparison, {"reason": reason})
+
+
+def comparison_flag(
+    *, comparison_id: int, annotator: User, lease: uuid.UUID, reason: Flag.Reason, comment: str = ""
+) -> None:
+    """Take the comparison out of everybody's hands until a reviewer has looked at it. Twice is once."""
+    with transaction.atomic():
+        comparison, assignment = locked_assignment(comparison_id, annotator)
+        if assignment.state == State.FLAGGED:
+            return
+        _refuse_unassigned(assignment, lease)
+        Flag.objects.create(comparison=comparison, annotator=annotator, reason=reason, comment=comment)
+        assignment.state = State.FLAGGED
+        assignment.save(update_fields=["state"])
+        if comparison.state == Comparison.State.OPEN:
+            comparison.state = Comparison.State.FLAGGED
+            comparison.save(update_fields=["state"])
+        audit_record(annotator, "comparison.flag", comparison, {"reason": reason, "comment": comment})
+
+
+def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
+    """A reviewer's word on a flagged comparison: hand it out again, or withdraw it for good.
+
+    Raises Conflict where the comparison is not flagged.
+    """
+    with transaction.atomic():
+        locked = Comparison.objects.select_for_update().get(pk=comparison.pk)
+        if locked.state != Comparison.State.FLAGGED:
+            raise Conflict(
+                f"Comparison {locked.pk} is {locked.state}, not flagged: nothing is to be resolved."
+            )
+        is_full = locked.num_judgements >= locked.needed
+        reopened = Comparison.State.FULL if is_full else Comparison.State.OPEN
+        locked.state = reopened if keep else Comparison.State.WITHDRAWN
+        locked.save(update_fields=["state"])
+        audit_record(actor, "comparison.resolve", locked, {"state": locked.state})
+
+
+def _submitted(assignment: Assignment, idempotency_key: str) -> Judgement:
+    judgement = Judgement.objects.select_related("edit").get(assignment=assignment)
+    if judgement.idempotency_key != idempotency_key:
+        raise Conflict("You have judged this comparison already: go on with the next one.")
+    return judgement
+
+
+def _refuse_unassigned(assignment: Assignment, lease: uuid.UUID) -> None:
+    if assignment.lease != lease:
+        raise Forbidden("This lease is not yours for this comparison: ask for the next one.")
+    if assignment.state not in (State.ACTIVE, State.EXPIRED):
+        raise Forbidden(f"You have {assignment.state} this comparison: ask for the next one.")
+
+
+def _refuse_closed(comparison: Comparison, assignment: Assignment) -> None:
+    if comparison.state != Comparison.State.OPEN:
+        raise Conflict(f"This comparison is {comparison.state} already: go on with the next one.")
+    if not is_open_to(comparison, assignment):
+        raise Conflict(
+            "Your time for this comparison ran out and it went to somebody else: go on with the next."
+        )
+
+
+def _judge(
+    comparison: Comparison, assignment: Assignment, annotator: User, idempotency_key: str, verdict: Verdict
+) -> Judgement:
+    edited = _edit_of(comparison, verdict)
+    judgement = Judgement.objects.create(
+        comparison=comparison,
+        annotator=annotator,
+        assignment=assignment,
+        preferred=verdict.preferred,
+        strength=verdict.strength,
+        reasons=list(verdict.reasons),
+        comment=verdict.comment,
+        seconds=verdict.seconds,
+        idempotency_key=idempotency_key,
+    )
+    if edited is not None:
+        Edit.objects.create(judgement=judgement, content=edited)
+    comparison.num_judgements += 1
+    if comparison.num_judgements == comparison.needed:
+        comparison.state = Comparison.State.FULL
+    comparison.save(update_fields=["num_judgements", "state"])
+    assignment.state = State.SUBMITTED
+    assignment.save(update_fields=["state"])
+    audit_record(
+        annotator,
+        "judgement.submit",
+        judgement,
+        {"comparison": comparison.pk, "preferred": verdict.preferred, "strength": verdict.strength},
+    )
+    return judgement
+
+
+def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
+    """The edit to keep, or None where the text was left as it is."""
+    chosen, rejected = comparison.left.content, comparison.right.content
+    if verdict.preferred == Side.RIGHT:
+        chosen, rejected = rejected, chosen
+    if verdict.edited is None or verdict.edited.strip() == chosen.strip():
+        return None
+    if not verdict.edited.strip():
+        raise Invalid("The edited answer is empty: write one, or leave the answer as it is.")
+    if verdict.edited.strip() == rejected.strip():
+        raise Invalid("The edited answer is the rejected one: prefer that one instead.")
+    return verdict.edited
