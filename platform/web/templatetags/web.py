@@ -1,13 +1,15 @@
 """`{% load web %}`: how numbers, times and states look on every page, and the bar chart."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django import template
+from django.forms import BoundField
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -54,6 +56,19 @@ def words(value: str | None) -> str:
 
 
 @register.filter
+def latest(messages: Sequence[dict[str, str]]) -> str:
+    """The text of a context's last message."""
+    return messages[-1]["content"] if messages else ""
+
+
+@register.filter
+def dressed(field: BoundField) -> SafeString:
+    """A form field's widget with the look of all of them."""
+    classes = {"input", *str(field.field.widget.attrs.get("class", "")).split()}
+    return field.as_widget(attrs={"class": " ".join(sorted(classes))})
+
+
+@register.filter
 def initials(name: str | None) -> str:
     """Two letters for an avatar."""
     parts = [part for part in re.split(r"[\W_]+", name or "") if part]
@@ -71,6 +86,15 @@ def nav_link(context: template.Context, view_name: str, label: str) -> dict[str,
         return {"url": ""}
     path = request.path if request else ""
     return {"url": url, "label": label, "current": path == url or (url != "/" and path.startswith(url))}
+
+
+@register.inclusion_tag("web/_tab_link.html", takes_context=True)
+def tab_link(
+    context: template.Context, view_name: str, argument: str, label: str, number: int | None = None
+) -> dict[str, Any]:  # Any: of a template
+    """A tab: a link that is marked as current on exactly its page, with a count if there is one."""
+    url = reverse(view_name, args=[argument])
+    return {"url": url, "label": label, "number": number, "current": context["request"].path == url}
 
 
 @register.inclusion_tag("web/_bar_chart.html")

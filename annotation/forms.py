@@ -1,0 +1,113 @@
+"""Forms of the project pages."""
+
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+
+from accounts.models import Role, User
+from annotation.models import Project
+
+MAX_UPLOAD_BYTES = 200 * 1024 * 1024
+
+
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    """A project's settings. Only checks: services write."""
+
+    class Meta:
+        model = Project
+        fields = (
+            "name",
+            "description",
+            "guidelines",
+            "overlap",
+            "lease_seconds",
+            "temperature",
+            "top_p",
+            "max_tokens",
+        )
+        widgets = {
+            "description": forms.TextInput,
+            "guidelines": forms.Textarea(attrs={"rows": 18, "class": "input-mono", "dir": "auto"}),
+            "temperature": forms.NumberInput(attrs={"step": "0.05", "min": "0"}),
+            "top_p": forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "max": "1"}),
+        }
+        labels = {
+            "overlap": "People per comparison",
+            "lease_seconds": "Seconds to answer",
+            "top_p": "Top p",
+            "max_tokens": "Tokens at most",
+        }
+        help_texts = {
+            "description": "One line; annotators see it on their start page.",
+            "guidelines": "Markdown. Shown beside every comparison.",
+            "overlap": "How many people judge each new comparison.",
+            "lease_seconds": "A comparison goes to others after this long without a sign of life.",
+            "temperature": "How freely models answer when a dialog goes on.",
+            "top_p": "The share of likely words that they draw from.",
+            "max_tokens": "How long an answer may be.",
+        }
+
+
+class NewProjectForm(ProjectForm):
+    """A new project: the same and its place in addresses."""
+
+    class Meta(ProjectForm.Meta):
+        fields = ("name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens")
+        help_texts = {
+            **ProjectForm.Meta.help_texts,
+            "slug": "Its name in addresses and commands: letters, digits, hyphens. It cannot change later.",
+        }
+
+
+class PromptsForm(forms.Form):
+    """A file of prompts."""
+
+    file = forms.FileField(
+        label="JSONL file",
+        widget=forms.FileInput(attrs={"accept": ".jsonl,.json,.gz,application/gzip,application/json"}),
+        help_text="One prompt a line, also gzipped. Importing a file twice adds nothing.",
+    )
+    holdout = forms.FloatField(
+        label="Share held out",
+        min_value=0,
+        max_value=0.9,
+        initial=0,
+        widget=forms.NumberInput(attrs={"step": "0.05"}),
+        help_text="Never trained on, only measured. Applies to rows that name no split.",
+    )
+
+    def clean_file(self) -> UploadedFile:
+        """Refuse what is too large to read while somebody waits."""
+        file: UploadedFile = self.cleaned_data["file"]
+        if (file.size or 0) > MAX_UPLOAD_BYTES:
+            raise forms.ValidationError(
+                "The file is larger than 200 MB: use manage.py import_prompts on the server."
+            )
+        return file
+
+
+class MemberForm(forms.Form):
+    """Somebody joins the project, or gets another role in it; with a password also a new account."""
+
+    username = forms.CharField(
+        max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off", "list": "usernames"})
+    )
+    role = forms.ChoiceField(choices=Role.choices)
+    password = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Only for somebody without an account: makes one.",
+    )
+
+    def clean(self) -> dict[str, Any]:  # Any: Django's cleaned data
+        """Find the account, or see that one is to be made."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not (username := cleaned.get("username")):
+            return cleaned
+        cleaned["user"] = user = User.objects.filter(username=username).first()
+        if user is None and not cleaned.get("password"):
+            self.add_error("username", "Nobody has this name. Give a password as well to make an account.")
+        if user is not None and cleaned.get("password"):
+            self.add_error("password", "This person has an account and a password: leave this empty.")
+        return cleaned

@@ -1,0 +1,174 @@
+/* The comparison page: fetches one comparison after another and hands keys and buttons to the one that is shown. */
+
+import { toast } from "../web/toast.js";
+import { Unreachable, fragment, send } from "./client.js";
+import { Comparison } from "./comparison.js";
+import { startKeys } from "./keys.js";
+
+const LOOK_AGAIN_MS = 20_000;
+
+const place = document.getElementById("comparison");
+const doneToday = document.getElementById("done-today");
+const { next: nextUrl, api, preview: previewUrl } = place.dataset;
+
+let current = null;
+let lookAgainTimer = 0;
+
+const actions = {
+  choose: (number) => current?.choose(number),
+  edit: () => current?.edit(),
+  comment: () => current?.part("#comment").focus(),
+  nextMessage: () => current?.part("#next-message").focus(),
+  submit: () => current?.submit(),
+  skip: () => ask("skip-dialog", (answers) => current?.skip(answers.get("reason").trim())),
+  flag: () => ask("flag-dialog", (answers) => current?.flag(answers.get("reason"), answers.get("comment").trim())),
+  guidelines: toggleGuidelines,
+  help: () => document.getElementById("help-dialog").showModal(),
+  "discard-edit": () => current?.discardEdit(),
+  "look-again": () => showNext(),
+};
+
+startKeys(actions);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-action]");
+  if (button) actions[button.dataset.action]?.();
+  if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
+});
+addEventListener("pagehide", () => current?.leave());
+document.addEventListener("visibilitychange", () => document.hidden && current?.leave());
+showNext();
+
+/** Replace what is shown by the next comparison, or by the word that there is none. */
+async function showNext() {
+  clearTimeout(lookAgainTimer);
+  place.setAttribute("aria-busy", "true");
+  try {
+    const { ok, status, html } = await fragment(nextUrl);
+    if (ok) show(html);
+    else showProblem(status === 401 ? "You are logged out." : "The next comparison could not be fetched.", "Reload the page", () => location.reload());
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    showProblem(error.message, "Try again", showNext);
+  } finally {
+    place.removeAttribute("aria-busy");
+  }
+}
+
+function show(html) {
+  const waited = current === null && place.querySelector("[data-nothing]") !== null;
+  current = null;
+  place.innerHTML = html;
+  const root = place.querySelector("[data-comparison]");
+  if (!root) {
+    lookAgainTimer = setTimeout(showNext, LOOK_AGAIN_MS);
+    if (!waited) announce("All caught up: there is nothing to compare right now.");
+    return;
+  }
+  current = new Comparison(root, { api, previewUrl, events: { done } });
+  scrollTo({ top: 0 });
+  if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
+  announce("The next comparison is here.");
+}
+
+/** A comparison is over: count it, say so, and go on with its dialog or with the next one. */
+function done({ judged, said, problem, nextMessage, dialog }) {
+  current = null;
+  if (problem) toast(problem, "warning");
+  if (judged) {
+    doneToday.dataset.count = Number(doneToday.dataset.count) + 1;
+    doneToday.textContent = `${doneToday.dataset.count} done today`;
+  }
+  if (said) announce(said);
+  if (nextMessage) goOn(dialog, nextMessage);
+  else showNext();
+}
+
+/** Two models answer the next message of the dialog; the pair then is the next comparison. */
+async function goOn(dialog, content) {
+  showWaiting("Two models are answering your message…", content);
+  try {
+    const { ok, data } = await send("POST", `${api}/dialogs/${dialog}/turn`, { content }, { retry: false });
+    if (ok) {
+      await showNext();
+      return;
+    }
+    showTurnProblem(typeof data?.detail === "string" ? data.detail : "The dialog could not go on.", dialog, content);
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    showTurnProblem("The models could not be reached.", dialog, content);
+  }
+}
+
+function showTurnProblem(problem, dialog, content) {
+  showProblem(problem, "Try again", () => goOn(dialog, content), content);
+  const leave = button("Leave this dialog", showNext);
+  leave.classList.add("button-quiet");
+  place.querySelector(".cluster").append(leave);
+}
+
+function showWaiting(words, quoted) {
+  const bar = document.createElement("progress");
+  bar.setAttribute("aria-label", words);
+  place.replaceChildren(panel(words, quoted, bar));
+  announce(words);
+}
+
+function showProblem(words, label, action, quoted = "") {
+  current = null;
+  const buttons = document.createElement("div");
+  buttons.className = "cluster";
+  buttons.append(button(label, action));
+  place.replaceChildren(panel(words, quoted, buttons));
+  announce(words);
+}
+
+function panel(words, quoted, last) {
+  const box = document.createElement("div");
+  box.className = "comparison empty";
+  const title = document.createElement("p");
+  title.className = "empty-title";
+  title.textContent = words;
+  box.append(title);
+  if (quoted) {
+    const quote = document.createElement("blockquote");
+    quote.className = "waiting-message";
+    quote.dir = "auto";
+    quote.textContent = quoted;
+    box.append(quote);
+  }
+  box.append(last);
+  return box;
+}
+
+function button(label, action) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "button";
+  element.textContent = label;
+  element.addEventListener("click", () => action());
+  return element;
+}
+
+/** Open a dialog with a form; `confirmed` gets its fields when it is sent, not when it is closed. */
+function ask(id, confirmed) {
+  if (!current) return;
+  const dialog = document.getElementById(id);
+  const form = dialog.querySelector("form");
+  form.reset();
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "confirm") confirmed(new FormData(form));
+  };
+  dialog.showModal();
+}
+
+function toggleGuidelines() {
+  const panelElement = document.getElementById("guidelines");
+  panelElement.hidden = !panelElement.hidden;
+  document.querySelector(".compare-tools [data-action=guidelines]").setAttribute("aria-expanded", String(!panelElement.hidden));
+  if (!panelElement.hidden) panelElement.focus({ preventScroll: true });
+}
+
+function announce(words) {
+  document.getElementById("announce").textContent = words;
+}

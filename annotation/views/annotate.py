@@ -1,0 +1,92 @@
+"""The comparison page, and the comparison it shows next.
+
+The page itself is a frame; its script asks for one rendered comparison after another here, and sends drafts,
+judgements, skips and flags to the JSON API. No model is named in any of it.
+"""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.auth import signed_in
+from annotation.models import Assignment, Flag, Project, Prompt
+from annotation.overview import num_judged_today
+from annotation.permissions import project_for
+from annotation.services import comparison_next
+
+REASONS = (
+    ("correct", "More correct"),
+    ("instructions", "Follows the request"),
+    ("complete", "More complete"),
+    ("concise", "More to the point"),
+    ("clear", "Clearer"),
+    ("format", "Better format"),
+    ("tone", "Better tone"),
+    ("safe", "Safer"),
+)
+"""What a reason is called in the data, and on the page."""
+
+SCALE = (
+    (1, "left", 4, "Significantly"),
+    (2, "left", 3, "Better"),
+    (3, "left", 2, "Slightly"),
+    (4, "left", 1, "Marginally"),
+    (5, "right", 1, "Marginally"),
+    (6, "right", 2, "Slightly"),
+    (7, "right", 3, "Better"),
+    (8, "right", 4, "Significantly"),
+)
+"""The eight steps from left to right: key, side, level (4 is strongest), word under the bar."""
+
+
+@login_required
+@never_cache
+@require_GET
+def annotate(request: HttpRequest, slug: str) -> HttpResponse:
+    """The frame of the comparison page."""
+    user = signed_in(request)
+    project = project_for(user, slug)
+    context = {
+        "project": project,
+        "num_today": num_judged_today(user, project),
+        "flag_reasons": Flag.Reason.choices,
+    }
+    return render(request, "annotation/annotate.html", context)
+
+
+@login_required
+@never_cache
+@require_POST
+def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
+    """The comparison that is this person's turn, rendered; or the word that there is none."""
+    user = signed_in(request)
+    project = project_for(user, slug)
+    assignment = comparison_next(project, user)
+    if assignment is None:
+        return render(request, "annotation/_nothing.html")
+    return render(request, "annotation/_comparison.html", _comparison_context(project, assignment))
+
+
+def _comparison_context(project: Project, assignment: Assignment) -> dict[str, object]:
+    """What the fragment shows: texts and choices, and nothing that tells which model wrote what."""
+    comparison = assignment.comparison
+    *earlier, latest = comparison.context
+    left, right = comparison.left.content, comparison.right.content
+    prompt = Prompt.objects.only("language").get(dialogs=comparison.dialog_id)
+    return {
+        "assignment": assignment,
+        "comparison": comparison,
+        "lease_seconds": project.lease_seconds,
+        "seconds_left": max(round((assignment.expires_at - timezone.now()).total_seconds()), 0),
+        "language": prompt.language,
+        "earlier": earlier,
+        "latest": latest,
+        "answers": [("left", "Left", left), ("right", "Right", right)],
+        "texts": {"left": left, "right": right},
+        "draft": assignment.draft,
+        "scale": SCALE,
+        "reasons": REASONS,
+    }

@@ -1,0 +1,69 @@
+"""Error pages: one template, one sentence that says what to do. Named by accord.urls and its settings.
+
+Services say no by raising an AccordError with a status and a sentence for people; pages show that sentence.
+The API turns the same errors into JSON by itself.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.errors import AccordError
+
+_TITLES = {
+    400: "That request made no sense",
+    403: "This page is not for you",
+    404: "There is nothing here",
+    409: "Somebody was faster",
+    422: "Something does not fit",
+    500: "Something broke on our side",
+}
+
+
+class AccordErrorMiddleware:
+    """Shows a page for an AccordError that a view let through."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The page for `error`, or None to leave it to Django."""
+        return error_page(request, error.status, str(error)) if isinstance(error, AccordError) else None
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400: Django could not make sense of the request."""
+    return error_page(request, 400, "Go back, reload the page and try again.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403: signed in, but not allowed."""
+    return error_page(request, 403, str(exception) or "Ask an admin of the project if you need to see it.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403: a form without its token, most often because the page is older than the login."""
+    return error_page(request, 403, "The page was open for too long. Go back, reload it and send it again.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404: no such page, or none that this person may know of."""
+    return error_page(request, 404, "The address may be wrong, or what was here is gone.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: our mistake; the log has the details."""
+    return error_page(
+        request, 500, "It has been written down. Try again in a moment; nothing you saved is lost."
+    )
+
+
+def error_page(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    """The page that says what went wrong and what to do."""
+    title = _TITLES.get(status, "That did not work")
+    context = {"status": status, "title": title, "sentence": sentence}
+    return render(request, "web/error.html", context, status=status)

@@ -1,0 +1,25 @@
+"""Forms of the pages that belong to no single app."""
+
+from datetime import datetime, timedelta
+
+from django import forms
+from django.utils import timezone
+
+_LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "No end")]
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(
+        max_length=100,
+        widget=forms.TextInput(attrs={"placeholder": "Nightly export", "autocomplete": "off"}),
+        help_text="What will use it, so that you can tell later.",
+    )
+    days = forms.ChoiceField(label="Valid for", choices=_LIFETIMES, required=False, initial="90")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the token of a valid form ends; None is never."""
+        days = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=int(days)) if days else None

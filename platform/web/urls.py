@@ -1,0 +1,20 @@
+"""Routes of the pages that belong to no single app: start page, login, account, models, health."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from web.health import healthz
+from web.views import account, home, models, preview
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("healthz", healthz, name="healthz"),
+    path("login/", account.login_view, name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", account.account, name="account"),
+    path("account/password/", account.password_change_view, name="password-change"),
+    path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
+    path("models/", models.model_list, name="models"),
+    path("models/<int:pk>/", models.model_detail, name="model"),
+    path("markdown/", preview.markdown_preview, name="markdown-preview"),
+]

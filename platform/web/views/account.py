@@ -1,0 +1,64 @@
+"""Logging in, and one's own account: password and API tokens."""
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import LoginView
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.auth import signed_in
+from accounts.models import ApiToken, User
+from accounts.services import token_create, token_revoke
+from web.forms import TokenForm
+
+login_view = LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Who one is, and one's tokens; a new token's secret is in the answer to its making, and nowhere else."""
+    user = signed_in(request)
+    form = TokenForm(request.POST or None)
+    secret = None
+    if request.method == "POST" and form.is_valid():
+        _, secret = token_create(user, name=form.cleaned_data["name"], expires_at=form.expires_at)
+        form = TokenForm()
+    context = {"form": form, "secret": secret, "tokens": _tokens(user)}
+    return render(request, "web/account.html", context, status=422 if form.errors else 200)
+
+
+def _tokens(user: User) -> QuerySet[ApiToken]:
+    is_over = Q(expires_at__isnull=False, expires_at__lte=timezone.now())
+    return ApiToken.objects.filter(user=user).annotate(is_over=ExpressionWrapper(is_over, BooleanField()))
+
+
+@login_required
+@require_POST
+def token_revoke_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """End one of one's own tokens."""
+    user = signed_in(request)
+    token = get_object_or_404(ApiToken, pk=pk, user=user)
+    token_revoke(token, actor=user)
+    messages.success(request, f"The token {token.name} works no more.")
+    return redirect("account")
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def password_change_view(request: HttpRequest) -> HttpResponse:
+    """A new password; the session goes on, others of the same person end."""
+    form = PasswordChangeForm(signed_in(request), request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        update_session_auth_hash(request, form.save())
+        messages.success(request, "Your password is changed.")
+        return redirect("account")
+    return render(request, "web/password.html", {"form": form}, status=422 if form.errors else 200)
