@@ -8,7 +8,6 @@ log-probability of each but the first, the check that a running vLLM really hold
 
 import copy
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.dialog import BEGIN_OF_TEXT, CHAT_TEMPLATE, EOT, PAD, DialogEncoder
 from pretrain.run import ProgramError
+from pretrain.whole_folder import whole_folder
 
 CANARY_TEXT = (
     "The quick brown fox jumps over the lazy dog, and 12 + 30 = 42: is that what you asked for, my friend?"
@@ -36,30 +36,13 @@ def save_checkpoint_folder(model: nn.Module, tokenizer_folder: Path, out: Path) 
     tokenizer lacks the protocol's tokens.
     """
     encoder = DialogEncoder.from_folder(tokenizer_folder)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.writing")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    write_tokenizer(Path(tokenizer_folder), aside)
-    write_config(model, encoder, aside)
-    write_weights(model, aside)
-    if "ForCausalLM" in type(model).__name__:
-        write_json(
-            aside / "generation_config.json",
-            {
-                "bos_token_id": encoder.begin_of_text_id,
-                "eos_token_id": list(encoder.stop_ids),
-                "pad_token_id": encoder.pad_id,
-                "do_sample": True,
-            },
-        )
-        token_ids = canary_token_ids(encoder)
-        write_json(aside / "canary.json", {"token_ids": token_ids, "logprobs": logprobs(model, token_ids)})
-    for file in aside.iterdir():
-        file.chmod(0o644)  # safetensors writes for its owner alone, workers may be other users
-        sync(file)
-    replace_folder(aside, out)
+    with whole_folder(out) as aside:
+        write_tokenizer(Path(tokenizer_folder), aside)
+        write_config(model, encoder, aside)
+        write_weights(model, aside)
+        if "ForCausalLM" in type(model).__name__:
+            write_generation_config(encoder, aside)
+            write_canary(model, encoder, aside)
 
 
 def load_causal_lm(path: Path) -> nn.Module:
@@ -84,6 +67,23 @@ def untie(model: nn.Module) -> nn.Module:
         head = model.get_output_embeddings()
         head.weight = nn.Parameter(head.weight.detach().clone())
     return model
+
+
+def write_generation_config(encoder: DialogEncoder, out: Path) -> None:
+    """generation_config.json: where a sampler begins, stops and pads."""
+    settings = {
+        "bos_token_id": encoder.begin_of_text_id,
+        "eos_token_id": list(encoder.stop_ids),
+        "pad_token_id": encoder.pad_id,
+        "do_sample": True,
+    }
+    write_json(out / "generation_config.json", settings)
+
+
+def write_canary(model: nn.Module, encoder: DialogEncoder, out: Path) -> None:
+    """canary.json: the fixed text's token ids, and what `model` says of them."""
+    token_ids = canary_token_ids(encoder)
+    write_json(out / "canary.json", {"token_ids": token_ids, "logprobs": logprobs(model, token_ids)})
 
 
 def canary_token_ids(encoder: DialogEncoder) -> list[int]:
@@ -147,22 +147,6 @@ def write_weights(model: nn.Module, out: Path) -> None:
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
 
 
-def replace_folder(aside: Path, out: Path) -> None:
-    """Rename `aside` to `out`, moving an older `out` away first."""
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    aside.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def write_json(path: Path, value: dict[str, Any]) -> None:  # Any: JSON
     """Write a JSON object, indented for people."""
     path.write_text(json.dumps(value, indent=2), encoding="utf-8")
-
-
-def sync(path: Path) -> None:
-    """Wait until the file is on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
