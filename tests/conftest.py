@@ -18,20 +18,21 @@ import pytest
 from django.conf import settings
 
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
-from deploy.local.guard import MARK, new_mark, start_guard
+from deploy.local.guard import MARK, SERVER, new_mark, start_guard
 from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = Path(tempfile.mkdtemp(prefix="accord-tests-"))
-SERVER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC"}
+os.environ[MARK] = new_mark(FOLDER)
+SERVER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", MARK: SERVER + os.environ[MARK]}
 
 OWN_DATABASE = "DATABASE_URL" not in os.environ
 OWN_BROKER = "REDIS_URL" not in os.environ
 BROKER_PORT = free_port()
 BROKER_PASSWORD = secrets.token_urlsafe(16)
 
-os.environ[MARK] = new_mark(FOLDER)
 os.environ["ACCORD_VAR"] = str(FOLDER / "var")
+(FOLDER / "var" / "static").mkdir(parents=True)  # else WhiteNoise warns
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("DATABASE_URL", postgres_url(FOLDER / "postgres"))

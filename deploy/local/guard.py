@@ -24,6 +24,9 @@ import psutil
 MARK = "ACCORD_STACK"
 """The environment variable that holds the mark."""
 
+SERVER = "server-"
+"""Comes before the mark of PostgreSQL and of the broker, which end last."""
+
 SECONDS_TO_FINISH = 8.0
 """Long enough for a training program to write a checkpoint after SIGTERM."""
 
@@ -44,13 +47,13 @@ class Guard:
 
 
 def new_mark(var: Path) -> str:
-    """A mark for one run of the stack in `var`; `mark_folder` gives the folder back."""
+    """A mark for one run of the stack in `var`."""
     return f"{os.getpid()}-{os.urandom(4).hex()}:{var}"
 
 
-def mark_folder(mark: str) -> str:
-    """The folder whose stack made `mark`."""
-    return mark.partition(":")[2]
+def sweep_folder(var: Path) -> int:
+    """End what any earlier run of the stack in `var` left behind; returns how many processes."""
+    return sweep(lambda mark: mark.partition(":")[2] == str(var), seconds=1.0)
 
 
 def start_guard(mark: str, *, remove: Sequence[Path] = (), inherited: Sequence[int] = ()) -> Guard:
@@ -125,6 +128,7 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     sweep(mark.__eq__)
+    sweep((SERVER + mark).__eq__)
     for path in map(Path, remove):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

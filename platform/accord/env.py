@@ -6,6 +6,7 @@ runs: it leaves their addresses in `var/stack.json`.
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,9 +42,14 @@ def settings_module_default() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accord.settings")
 
 
+def var_folder() -> Path:
+    """Where run folders, checkpoints, logs and the local stack's data live: ACCORD_VAR, or `var`."""
+    return Path(os.environ.get("ACCORD_VAR", REPOSITORY / "var")).resolve()
+
+
 def read_environment() -> Environment:
     """Read and check the environment. Raises SettingsError with what to do."""
-    var = Path(os.environ.get("ACCORD_VAR", REPOSITORY / "var")).resolve()
+    var = var_folder()
     stack = _running_stack(var)
     return Environment(
         database_url=_required("DATABASE_URL", stack),
@@ -71,6 +77,16 @@ def database_settings(url: str) -> dict[str, str | int]:
         "HOST": query.get("host", parts.hostname or ""),
         "PORT": str(query.get("port", parts.port or "")),
     }
+
+
+def server_urls() -> tuple[str | None, str | None]:
+    """DATABASE_URL and REDIS_URL as the environment names them; None where it does not."""
+    return os.environ.get("DATABASE_URL") or None, os.environ.get("REDIS_URL") or None
+
+
+def process_environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process of ours: this one's, changed by `values`."""
+    return {**os.environ, **values}
 
 
 def program_environment(*, num_threads: int) -> dict[str, str]:

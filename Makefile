@@ -1,0 +1,30 @@
+# Everything one types at Accord. `make demo` and `make test` need nothing but Python 3.11 or newer.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test check
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' Makefile
+
+.venv/installed: requirements.txt pyproject.toml deploy/local/install.sh
+	@deploy/local/install.sh
+
+install: .venv/installed  ## .venv with the pinned packages
+
+demo: .venv/installed  ## two rounds with simulated people, and the table of results; options in DEMO_ARGS
+	@.venv/bin/python -m demo.run $(DEMO_ARGS)
+
+serve: .venv/installed  ## the site, its workers and its servers, until Ctrl-C
+	@.venv/bin/python -m deploy.local.serve
+
+test: .venv/installed  ## the whole test suite; options in PYTEST_ARGS
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/installed  ## style, types, layers, migrations and the tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy .
+	.venv/bin/lint-imports
+	@SECRET_KEY=none DATABASE_URL=postgresql:/// REDIS_URL=redis:// \
+		.venv/bin/python -W ignore manage.py makemigrations --check --dry-run
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
