@@ -1,6 +1,16 @@
-"""The Celery messages that rounds send, by name, so that stages need not import the tasks that run them."""
+"""The Celery messages that rounds send, by name, so that stages need not import the tasks that run them.
+
+A message is only a hint: the clock finds what a lost one would have said. So a broker that is away is
+logged, and nothing else.
+"""
+
+import logging
+from typing import Any
 
 from celery import current_app
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
 
 PROGRAM_RUN = "alignment.tasks.program_run"
 PAIRS_GENERATE = "alignment.tasks.pairs_generate"
@@ -9,14 +19,21 @@ ROUNDS_ADVANCE = "alignment.tasks.rounds_advance"
 
 def program_run_send(program_id: int, attempt: int, queue: str) -> None:
     """Ask a worker of `queue` to run the program; `attempt` voids the message once it is out of date."""
-    current_app.send_task(PROGRAM_RUN, args=[program_id, attempt], queue=queue)
+    _send(PROGRAM_RUN, args=[program_id, attempt], queue=queue)
 
 
 def pairs_generate_send(stage_id: int) -> None:
     """Ask for more comparisons. The message is void after seconds: it is sent again while any are missing."""
-    current_app.send_task(PAIRS_GENERATE, args=[stage_id], queue="default", expires=5)
+    _send(PAIRS_GENERATE, args=[stage_id], queue="default", expires=5)
 
 
 def rounds_advance_send() -> None:
     """Ask for rounds to be advanced now rather than at the clock's next tick."""
-    current_app.send_task(ROUNDS_ADVANCE, queue="default", expires=5)
+    _send(ROUNDS_ADVANCE, queue="default", expires=5)
+
+
+def _send(name: str, **options: Any) -> None:  # Any: what Celery takes
+    try:
+        current_app.send_task(name, **options)
+    except OperationalError as error:
+        logger.warning("%s was not sent, the clock will see to it: %s", name, error)

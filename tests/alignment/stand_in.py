@@ -1,0 +1,39 @@
+"""A program that keeps the run folder's contract and behaves as told, for tests of what runs it.
+
+Real programs take seconds to import torch; what starts, follows and ends programs is the same for this one.
+"""
+
+import os
+import signal
+import time
+from typing import Literal
+
+from pretrain.run import ProgramConfig, ProgramError, RunFolder, program_main
+
+
+class StandInConfig(ProgramConfig):
+    """How the program behaves."""
+
+    behaviour: Literal["finish", "refuse", "break", "die", "hang"]
+    steps: int = 3
+
+
+def run(config: StandInConfig, folder: RunFolder) -> None:
+    """Behave."""
+    with (folder.path / "starts.txt").open("a") as starts:
+        starts.write(f"{os.getpid()}\n")
+    if config.behaviour == "refuse":
+        raise ProgramError("The data is too small: give more rows.")
+    if config.behaviour == "break":
+        raise ValueError("unexpected")
+    if config.behaviour == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    for step in range(config.steps):
+        folder.progress(step + 1, config.steps, "steps")
+    if config.behaviour == "hang":
+        time.sleep(120)
+    folder.finish({"num_tokens": 7})
+
+
+if __name__ == "__main__":
+    program_main(StandInConfig, run)

@@ -1,0 +1,123 @@
+"""Programs are started once, followed, killed when cancelled, and leave a sentence when they fail."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from django.db import connection
+
+from alignment.models import Program
+from alignment.running import program_claim, program_run
+from pretrain.run import RunFolder
+from tests.alignment.factories import make_program
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(program: Program) -> Program:
+    """Deliver the program's message, as a worker would."""
+    claimed = program_claim(program.pk, program.attempt)
+    assert claimed is not None
+    program_run(claimed)
+    program.refresh_from_db()
+    return program
+
+
+def test_a_finished_program_leaves_its_result_and_progress(tmp_path: Path) -> None:
+    program = run(make_program(tmp_path, "finish"))
+    assert program.state == Program.State.FINISHED
+    assert program.result == {"num_tokens": 7}
+    assert (program.done, program.total, program.unit) == (3, 3, "steps")
+    assert program.pid is None
+
+
+def test_a_refusal_is_shown_in_its_own_words(tmp_path: Path) -> None:
+    program = run(make_program(tmp_path, "refuse"))
+    assert program.state == Program.State.FAILED
+    assert program.error == "The data is too small: give more rows."
+
+
+def test_an_unexpected_error_is_named_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
+    program = run(make_program(tmp_path, "break"))
+    assert program.error == "ValueError: unexpected"
+    assert "Traceback" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_killed_program_says_which_signal_it_was_and_where_its_log_is(tmp_path: Path) -> None:
+    program = run(make_program(tmp_path, "die"))
+    assert program.state == Program.State.FAILED
+    assert "SIGKILL" in program.error
+    assert "log.txt" in program.error
+
+
+def test_a_message_delivered_twice_starts_the_program_once(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "finish")
+    assert program_claim(program.pk, 1) is not None
+    assert program_claim(program.pk, 1) is None
+
+
+def test_a_message_of_an_older_attempt_starts_nothing(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "finish")
+    Program.objects.filter(pk=program.pk).update(attempt=2)
+    assert program_claim(program.pk, 1) is None
+
+
+def test_a_result_that_is_already_there_is_not_computed_again(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "die")
+    RunFolder(tmp_path).finish({"num_tokens": 9})
+    assert run(program).result == {"num_tokens": 9}
+    assert not (tmp_path / "starts.txt").exists()
+
+
+def test_a_cancelled_program_is_killed_within_seconds(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "hang")
+
+    def work() -> None:
+        try:
+            run(program)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    pid = _wait_for_start(tmp_path)
+    Program.objects.filter(pk=program.pk).update(state=Program.State.CANCELLED)
+    worker.join(20)
+    assert not worker.is_alive()
+    assert not psutil.pid_exists(pid)
+    program.refresh_from_db()
+    assert program.state == Program.State.CANCELLED
+
+
+def test_a_process_left_by_a_lost_attempt_is_ended_before_the_next_one(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "hang")
+    first = threading.Thread(target=_run_and_close, args=(program.pk, 1))
+    first.start()
+    left_behind = _wait_for_start(tmp_path)
+    Program.objects.filter(pk=program.pk).update(state=Program.State.QUEUED, attempt=2)
+    config = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**config, "behaviour": "finish"}))
+    program.refresh_from_db()
+    assert run(program).state == Program.State.FINISHED
+    first.join(20)
+    assert not psutil.pid_exists(left_behind)
+    assert len((tmp_path / "starts.txt").read_text().split()) == 2
+
+
+def _run_and_close(program_id: int, attempt: int) -> None:
+    claimed = program_claim(program_id, attempt)
+    assert claimed is not None
+    program_run(claimed)
+    connection.close()
+
+
+def _wait_for_start(folder: Path) -> int:
+    for _ in range(200):
+        path = folder / "starts.txt"
+        if path.exists() and path.read_text().strip():
+            return int(path.read_text().split()[-1])
+        time.sleep(0.05)
+    raise AssertionError("The program did not start.")
