@@ -1,0 +1,125 @@
+"""Round pages through HTTP: who may see them, what they show, and what their buttons do."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AuditEntry, User
+from accounts.services import user_create
+from alignment.models import Program, Round, Stage
+from tests.alignment.factories import make_program, make_round
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
+
+
+@pytest.fixture
+def admin() -> User:
+    """Who launches rounds."""
+    return user_create(username="lead", role="admin")
+
+
+@pytest.fixture
+def page(client: Client, admin: User) -> Client:
+    """The admin's browser."""
+    client.force_login(admin)
+    return client
+
+
+def test_rounds_are_for_admins(client: Client) -> None:
+    assert client.get(reverse("rounds")).status_code == 302
+    client.force_login(user_create(username="ann", role="annotator"))
+    assert client.get(reverse("rounds")).status_code == 403
+    assert client.get(reverse("round", kwargs={"pk": make_round().pk})).status_code == 403
+
+
+def test_the_list_shows_each_round_with_its_state(page: Client) -> None:
+    round_ = make_round()
+    text = page.get(reverse("rounds")).content.decode()
+    assert f"{round_.project.name}, round 1" in text
+    assert round_.base.name in text
+
+
+def test_a_round_page_shows_every_stage_and_the_whole_recipe(page: Client) -> None:
+    text = page.get(reverse("round", kwargs={"pk": make_round().pk})).content.decode()
+    for name in ("Collect", "Snapshot", "Reward model", "Rejection sampling", "Sft", "Dpo", "Gate", "Deploy"):
+        assert name.lower() in text.lower(), name
+    assert "nll_coefficient" in text
+
+
+def test_a_failed_stage_shows_its_error_and_can_be_retried_from_its_page(page: Client) -> None:
+    round_ = make_round()
+    stage = round_.stages.get(name=Stage.Name.SFT)
+    round_.stages.filter(position__lt=stage.position).update(state=Stage.State.FINISHED)
+    Stage.objects.filter(pk=stage.pk).update(state=Stage.State.FAILED, error="Raise max_tokens.")
+    Round.objects.filter(pk=round_.pk).update(state=Round.State.FAILED)
+    url = reverse("round", kwargs={"pk": round_.pk})
+    assert "Raise max_tokens." in page.get(url).content.decode()
+    assert page.post(reverse("stage-retry", kwargs={"pk": stage.pk})).status_code == 302
+    stage.refresh_from_db()
+    assert stage.state == Stage.State.PENDING
+    assert AuditEntry.objects.filter(action="stage.retry").exists()
+
+
+def test_a_closed_gate_is_opened_only_with_a_reason_that_is_kept(page: Client) -> None:
+    round_ = make_round()
+    gate = round_.stages.get(name=Stage.Name.GATE)
+    Stage.objects.filter(pk=gate.pk).update(
+        state=Stage.State.WAITING, result={"problems": ["The round did not help."]}
+    )
+    url = reverse("gate-decide", kwargs={"pk": gate.pk})
+    assert "The round did not help." in page.get(reverse("round", kwargs={"pk": round_.pk})).content.decode()
+    page.post(url, {"decision": "override", "reason": " "})
+    gate.refresh_from_db()
+    assert "override" not in gate.result
+    page.post(url, {"decision": "override", "reason": "A person read the answers."})
+    gate.refresh_from_db()
+    assert gate.result["override"] == {"by": "lead", "reason": "A person read the answers."}
+
+
+def test_a_launch_that_could_not_succeed_is_refused_in_one_sentence(page: Client) -> None:
+    round_ = make_round()
+    Round.objects.filter(pk=round_.pk).update(state=Round.State.FINISHED)
+    answer = page.post(
+        reverse("round-new"),
+        {"project": round_.project.slug, "base": round_.base.name, "recipe_name": "tiny"},
+    )
+    assert answer.status_code == 422
+    assert "cannot be a base" in answer.content.decode()
+
+
+def test_a_recipe_with_one_candidate_is_refused(page: Client) -> None:
+    round_ = make_round()
+    recipe = {**round_.recipe, "rejection": {**round_.recipe["rejection"], "num_candidates": 1}}
+    answer = page.post(
+        reverse("round-new"),
+        {
+            "project": round_.project.slug,
+            "base": round_.base.name,
+            "recipe_name": "tiny",
+            "recipe_json": str(recipe).replace("'", '"').replace("True", "true").replace("None", "null"),
+        },
+    )
+    assert answer.status_code == 422
+    assert "num_candidates cannot be 1" in answer.content.decode()
+
+
+def test_a_program_page_shows_curve_samples_log_and_result(page: Client, tmp_path: Path) -> None:
+    program = make_program(tmp_path, "finish", state=Program.State.FINISHED)
+    (tmp_path / "log.txt").write_text("it was a long day <script>")
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"kind": "metrics", "step": 1, "loss": 0.7}\n{"kind": "metrics", "step": 2, "loss": 0.5}\n'
+        '{"kind": "sample", "prompt": "Why?", "response": "Because.", "reward": 1.5}\n{"cut o'
+    )
+    text = page.get(reverse("program", kwargs={"pk": program.pk})).content.decode()
+    assert "it was a long day &lt;script&gt;" in text
+    assert "0.7000 → 0.5000 in 2 steps" in text
+    assert "Because." in text
+
+
+def test_while_a_round_runs_the_page_asks_for_what_changed(page: Client) -> None:
+    url = reverse("round", kwargs={"pk": make_round().pk})
+    part = page.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert 'hx-trigger="every 2s"' in part
+    assert "<html" not in part
