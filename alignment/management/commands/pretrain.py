@@ -8,12 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pretrain.config import PretrainConfig
-from pretrain.recipe import load_recipe
+from pretrain.recipe import PretrainRecipe, recipe_named
 from registry.services import checkpoint_adopt
 from rich.console import Console
 
 from alignment.following import follow_process
-from pretrain.run import ProgramError, RunFolder
+from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
 
 
@@ -26,9 +26,7 @@ class Command(BaseCommand):
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--name", required=True, help="the base model's name in the registry")
-        parser.add_argument(
-            "--corpus", required=True, type=Path, action="append", help="a file or folder; repeatable"
-        )
+        parser.add_argument("--corpus", required=True, type=Path, help="a file or a folder of .jsonl and .txt")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--if-missing", action="store_true", help="do nothing where the model exists")
@@ -45,8 +43,8 @@ class Command(BaseCommand):
         folder = RunFolder(settings.ACCORD_RUNS / "pretrain" / name)
         try:
             config = PretrainConfig(
-                recipe=load_recipe(options["recipe"]),
-                corpus=tuple(path.resolve() for path in options["corpus"]),
+                recipe=_recipe(options["recipe"]),
+                corpus=options["corpus"].resolve(),
                 out=folder.path / "final",
                 out_initial=folder.path / "initial",
                 seed=options["seed"],
@@ -89,3 +87,9 @@ class Command(BaseCommand):
                 produced_by="pretrain",
             )
             self.stdout.write(f"Registered {checkpoint_name}.")
+
+
+def _recipe(name_or_path: str) -> PretrainRecipe:
+    """A named recipe, or one from a JSON file. Raises ProgramError."""
+    path = Path(name_or_path)
+    return load_config(path, PretrainRecipe) if path.is_file() else recipe_named(name_or_path)
