@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from accounts.errors import AccordError
 from django.db import connection
 from django.utils import timezone
 
+from accounts.errors import AccordError
 from alignment.messages import program_run_send
 from alignment.models import Program, Round, Stage
 from alignment.stages import STAGES, StageDefinition

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from accounts.errors import Forbidden, Invalid, NotFound
 from django.http import HttpRequest
 from ninja import Router, Schema
 
+from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
 from alignment.models import Round
 from alignment.recipe import RecipeError, load_recipe, parse_recipe

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from accounts.errors import Invalid
-from annotation.services import project_deploy
-from registry.services import deployment_request
-
 from annotation.models import Project
+from annotation.services import project_deploy
 from registry.models import Checkpoint, Deployment
+from registry.services import deployment_request
 
 
 def models_deploy(project: Project, checkpoints: Sequence[Checkpoint]) -> list[Deployment]:

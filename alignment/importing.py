@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 from accounts.errors import Conflict, Invalid
-from registry.services import checkpoint_register
-
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint
+from registry.services import checkpoint_register
 
 
 def model_import(path: Path, name: str) -> Checkpoint:

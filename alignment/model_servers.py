@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from registry.services import deployment_fail, deployment_mark_live, deployment_retire
 
 from alignment.programs import EngineConfig, ServeConfig
 from alignment.running import stop_group
 from alignment.serving import CanaryError, server_ready, server_swap
 from pretrain.run import RunFolder
 from registry.models import Deployment
+from registry.services import deployment_fail, deployment_mark_live, deployment_retire
 
 logger = logging.getLogger(__name__)
 

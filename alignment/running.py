@@ -16,10 +16,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from accounts.errors import AccordError
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.errors import AccordError
 from alignment.models import Program
 from pretrain.run import RunFolder
 

@@ -1,13 +1,11 @@
 """Writes over rounds: launch, cancel, retry a stage, override a gate. Each leaves an audit row."""
 
-from accounts.errors import Conflict, Invalid
-from accounts.services import audit_record
-from annotation.selectors import preference_records
-from annotation.selectors import prompts as project_prompts
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.errors import Conflict, Invalid
 from accounts.models import User
+from accounts.services import audit_record
 from alignment.advancing import stage_fail
 from alignment.messages import rounds_advance_send
 from alignment.models import Program, Round, Stage
@@ -15,6 +13,8 @@ from alignment.recipe import RoundRecipe
 from alignment.selection import select
 from alignment.stages import STAGES
 from annotation.models import Project
+from annotation.selectors import preference_records
+from annotation.selectors import prompts as project_prompts
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint, Deployment

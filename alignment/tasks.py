@@ -1,6 +1,5 @@
 """Celery's entry points: each loads a row and calls one function."""
 
-from annotation.pairing import comparisons_generate
 from celery import shared_task
 from django.db import connection
 
@@ -11,6 +10,7 @@ from alignment.running import program_claim
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
 from alignment.stages.plan import recipe_of
+from annotation.pairing import comparisons_generate
 
 PAIRS_LOCK_SPACE = 0x50414952
 CHUNK = 200

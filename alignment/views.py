@@ -2,7 +2,6 @@
 
 import json
 
-from accounts.errors import AccordError
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -11,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.errors import AccordError
 from accounts.models import User
 from alignment.charts import curve_chart
 from alignment.forms import LaunchForm

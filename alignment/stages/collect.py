@@ -1,11 +1,10 @@
 """Collect: the deployed models answer, people judge, until the round has the judgements it asks for."""
 
-from annotation.selectors import judgement_count, open_comparison_count
-
 from alignment.messages import pairs_generate_send
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import recipe_of
+from annotation.selectors import judgement_count, open_comparison_count
 
 
 def start(stage: Stage) -> None:

@@ -1,13 +1,12 @@
 """Deploy: the averaged policy and one DPO variant go live, so that the next round can compare two models."""
 
 from accounts.errors import Invalid
-from annotation.services import project_deploy
-from registry.services import deployment_request
-
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import stage_checkpoint, variant_names
+from annotation.services import project_deploy
 from registry.models import Deployment
+from registry.services import deployment_request
 
 
 def start(stage: Stage) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from django.conf import settings
-from registry.services import checkpoint_adopt
 
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
@@ -11,6 +10,7 @@ from alignment.recipe import RoundRecipe, parse_recipe
 from alignment.stages.definition import StageResult
 from pretrain.run import ProgramConfig, RunFolder
 from registry.models import Checkpoint
+from registry.services import checkpoint_adopt
 
 TRAINING = "training"
 SAMPLING = "sampling"

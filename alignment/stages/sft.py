@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 from accounts.errors import Invalid
-
 from alignment.models import Stage
 from alignment.programs import SftConfig
 from alignment.quality import examples_from_candidates, examples_from_edits

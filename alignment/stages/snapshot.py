@@ -3,17 +3,17 @@
 import hashlib
 from pathlib import Path
 
-from accounts.errors import Invalid
-from annotation.selectors import preference_records
-from annotation.selectors import prompts as project_prompts
 from django.db import transaction
 
+from accounts.errors import Invalid
 from alignment.models import Snapshot, Stage
 from alignment.records import PromptRecord
 from alignment.selection import Selection, select
 from alignment.stages.plan import recipe_of, stage_folder
 from annotation.models import Judgement
 from annotation.records import PreferenceRecord, Record, write_records
+from annotation.selectors import preference_records
+from annotation.selectors import prompts as project_prompts
 
 TRAIN = "train.jsonl"
 HOLDOUT = "holdout.jsonl"

@@ -1,13 +1,13 @@
 """The HTTP API under /api/v1: each app's router, one way of saying what went wrong."""
 
-from accounts.auth import bearer_or_session
-from accounts.errors import AccordError
-from annotation.api import router as annotation_router
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from registry.api import router as registry_router
 
+from accounts.auth import bearer_or_session
+from accounts.errors import AccordError
 from alignment.api import router as alignment_router
+from annotation.api import router as annotation_router
+from registry.api import router as registry_router
 
 api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api")
 api.add_router("", annotation_router)

@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
-from accounts.errors import AccordError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts.errors import AccordError
 from alignment.deploying import models_deploy
 from annotation.models import Project
 from registry.models import Checkpoint, Deployment

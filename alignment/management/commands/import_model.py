@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from accounts.errors import AccordError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts.errors import AccordError
 from alignment.importing import model_import
 from registry.models import Checkpoint
 

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accounts.errors import AccordError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from accounts.errors import AccordError
 from alignment.models import Round, Stage
 from alignment.recipe import RecipeError, load_recipe
 from alignment.selectors import round_report, stage_progress

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from pretrain.config import PretrainConfig
-from pretrain.recipe import PretrainRecipe, recipe_named
-from registry.services import checkpoint_adopt
 from rich.console import Console
 
 from alignment.following import follow_process
+from pretrain.config import PretrainConfig
+from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
+from registry.services import checkpoint_adopt
 
 
 class Command(BaseCommand):
@@ -26,7 +26,9 @@ class Command(BaseCommand):
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--name", required=True, help="the base model's name in the registry")
-        parser.add_argument("--corpus", required=True, type=Path, help="a file or a folder of .jsonl and .txt")
+        parser.add_argument(
+            "--corpus", required=True, type=Path, help="a file or folder of .jsonl and .txt"
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--if-missing", action="store_true", help="do nothing where the model exists")
