@@ -1,0 +1,109 @@
+"""Reads the records that a training program learns from and encodes them as rows.
+
+Comes in: a JSONL file of records and a DialogEncoder. Goes out: rows, and how many records were too long.
+What a user can mend is a ProgramError with the file and the line.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from alignment.records import SftExample
+from alignment.training.rows import Row
+from annotation.records import PreferenceRecord, Record
+from pretrain.dialog import DialogEncoder
+from pretrain.run import ProgramError
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Generic[RecordT]):
+    """The examples of one file, in its order."""
+
+    records: list[RecordT]
+    rows: list[Row]
+    """One for each record."""
+    num_skipped: int
+    """Records left out because their rows were too long."""
+
+
+def preference_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[PreferenceRecord]:
+    """The preference records of a file. Raises ProgramError where it has none to train on."""
+    return read_inputs(path, PreferenceRecord, lambda record: preference_row(record, encoder), max_row_tokens)
+
+
+def sft_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[SftExample]:
+    """The SFT examples of a file. Raises ProgramError where it has none to train on."""
+    return read_inputs(path, SftExample, lambda example: sft_row(example, encoder), max_row_tokens)
+
+
+def preference_row(record: PreferenceRecord, encoder: DialogEncoder) -> Row:
+    """A judgement as a row of its ranked responses. Raises ProgramError where there is nothing to rank."""
+    if len(record.responses) < 2:
+        raise ProgramError("a preference record needs at least two responses, best first.")
+    encoded = [encoder.encode_response(response.content) for response in record.responses]
+    return Row(
+        context=encoder.encode_context(record.context),
+        responses=[ids for ids, _ in encoded],
+        format_masks=[mask for _, mask in encoded],
+    )
+
+
+def sft_row(example: SftExample, encoder: DialogEncoder) -> Row:
+    """An SFT example as a row of one response."""
+    ids, mask = encoder.encode_response(example.response)
+    return Row(context=encoder.encode_context(example.context), responses=[ids], format_masks=[mask])
+
+
+def read_inputs(
+    path: Path, record_type: type[RecordT], row_of: Callable[[RecordT], Row], max_row_tokens: int
+) -> Inputs[RecordT]:
+    """Records and rows of a JSONL file, without those of more than `max_row_tokens` tokens."""
+    records: list[RecordT] = []
+    rows: list[Row] = []
+    num_skipped = 0
+    for number, line in numbered_lines(path):
+        try:
+            record = record_type.model_validate_json(line)
+            row = row_of(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ProgramError(f"{path}, line {number}: {where}: {first['msg']}.") from error
+        except ProgramError as error:
+            raise ProgramError(f"{path}, line {number}: {error}") from error
+        if row.num_tokens > max_row_tokens:
+            num_skipped += 1
+            continue
+        records.append(record)
+        rows.append(row)
+    if not rows:
+        raise ProgramError(nothing_left(path, num_skipped, max_row_tokens))
+    return Inputs(records=records, rows=rows, num_skipped=num_skipped)
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, counted from 1."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError as error:
+        raise ProgramError(f"There is no {path}: give the path of a JSONL file.") from error
+    except UnicodeDecodeError as error:
+        raise ProgramError(f"{path} is not UTF-8 text: convert it first.") from error
+
+
+def nothing_left(path: Path, num_skipped: int, max_row_tokens: int) -> str:
+    """Why there is nothing to train on, as a sentence."""
+    if num_skipped == 0:
+        return f"{path} holds no records: collect some before training."
+    return (
+        f"All {num_skipped} examples of {path} are longer than {max_row_tokens} tokens: "
+        "raise max_row_tokens or shorten them."
+    )

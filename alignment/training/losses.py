@@ -1,0 +1,90 @@
+"""The losses of post-training: pure functions of tensors that return the loss and its metrics.
+
+Each returns its share of the step's loss: the normalisers (pairs, tokens) are those of the whole step, so
+that the shares of a step's microbatches add up to the mean, however the step is cut.
+
+Legend: N response tokens, S responses, P pairs of responses, all of one microbatch.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+Metrics = dict[str, float]
+
+
+def response_sums(values_N: Tensor, response_N: Tensor, num_responses: int) -> Tensor:
+    """The sum of each response's values (S)."""
+    return values_N.new_zeros(num_responses).index_add(0, response_N, values_N)
+
+
+def ranked_reward_loss(
+    rewards_S: Tensor, better_P: Tensor, worse_P: Tensor, *, num_pairs: int
+) -> tuple[Tensor, Metrics]:
+    """Negative log-sigmoid of the reward difference over all pairs of the rankings.
+
+    Llama 2's objective without its margin term (Llama 3, section 4.1.2).
+    """
+    margins_P = rewards_S[better_P] - rewards_S[worse_P]
+    loss = -functional.logsigmoid(margins_P).sum() / num_pairs
+    return loss, pair_metrics(margins_P, num_pairs)
+
+
+def preference_loss(
+    policy_S: Tensor,
+    reference_S: Tensor,
+    chosen_P: Tensor,
+    rejected_P: Tensor,
+    *,
+    beta: float,
+    num_pairs: int,
+) -> tuple[Tensor, Metrics]:
+    """DPO: negative log-sigmoid of the difference of the implicit rewards (Rafailov et al. 2023, equation 7).
+
+    `policy_S` and `reference_S` are each response's log-probability under the two models. Responses in no
+    pair take no part.
+    """
+    implicit_rewards_S = beta * (policy_S - reference_S)
+    margins_P = implicit_rewards_S[chosen_P] - implicit_rewards_S[rejected_P]
+    loss = -functional.logsigmoid(margins_P).sum() / num_pairs
+    return loss, pair_metrics(margins_P, num_pairs)
+
+
+def nll_loss(logprobs_N: Tensor, *, num_targets: int) -> Tensor:
+    """Negative log-likelihood of target tokens as a mean over the step's `num_targets`."""
+    return -logprobs_N.sum() / num_targets
+
+
+def dpo_loss(
+    logprobs_N: Tensor,
+    response_N: Tensor,
+    format_N: Tensor,
+    reference_S: Tensor,
+    chosen_P: Tensor,
+    rejected_P: Tensor,
+    best_N: Tensor,
+    *,
+    beta: float,
+    nll_coefficient: float,
+    num_pairs: int,
+    num_best_tokens: int,
+) -> tuple[Tensor, Metrics]:
+    """Llama 3's DPO (section 4.1.4): the preference term leaves out the tokens where `format_N` is True.
+
+    The term of the negative log-likelihood over the best responses (`best_N`) keeps them: left out of both,
+    nothing would teach the model to end its turn. `reference_S` must leave out the same format tokens.
+    """
+    policy_S = response_sums(logprobs_N * ~format_N, response_N, len(reference_S))
+    preference, metrics = preference_loss(
+        policy_S, reference_S, chosen_P, rejected_P, beta=beta, num_pairs=num_pairs
+    )
+    nll = nll_loss(logprobs_N * best_N, num_targets=num_best_tokens)
+    metrics |= {"preference_loss": preference.item(), "nll_loss": nll.item()}
+    return preference + nll_coefficient * nll, metrics
+
+
+def pair_metrics(margins_P: Tensor, num_pairs: int) -> Metrics:
+    """The microbatch's shares of the mean margin and of the part of pairs in the right order."""
+    return {
+        "accuracy": (margins_P > 0).sum().item() / num_pairs,
+        "margin": margins_P.sum().item() / num_pairs,
+    }

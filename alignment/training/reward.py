@@ -1,0 +1,137 @@
+"""The reward model: `python -m alignment.training.reward run.json` (alignment.programs.RewardConfig).
+
+Comes in: the base and PreferenceRecords. Goes out: a sequence classifier with one label, whose raw score at
+a response's last token is its reward: transformers gives it as the logit, vLLM's pooling runner with
+`use_activation=False`. All pairs of a ranking train; held-out accuracy is in the result.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
+
+from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.programs import RewardConfig
+from alignment.training.forward import response_rewards
+from alignment.training.inputs import Inputs, preference_inputs
+from alignment.training.losses import Metrics, ranked_reward_loss
+from alignment.training.program import cut_step, finish, load_initial, run_loop, start, training_device
+from alignment.training.rows import RewardRows, Row, ranking_pairs, reward_rows, to_device
+from alignment.training.schedule import microbatches
+from annotation.records import PreferenceRecord
+from pretrain.run import RunFolder, program_main
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardBatch:
+    """One microbatch."""
+
+    rows: RewardRows
+    better_P: Tensor
+    worse_P: Tensor
+    num_pairs: int
+    """Pairs of the whole step."""
+
+
+def run(config: RewardConfig, folder: RunFolder) -> None:
+    """Train, measure on the held-out records, save, report."""
+    encoder = start(config)
+    inputs = preference_inputs(config.train, encoder, config.max_row_tokens)
+    holdout = preference_inputs(config.holdout, encoder, config.max_row_tokens) if config.holdout else None
+    model = reward_model_from(load_initial(config, encoder), encoder.pad_id)
+    device = training_device()
+    loop = run_loop(
+        config,
+        folder,
+        model=model,
+        num_examples=len(inputs.rows),
+        batch_at=lambda step: [
+            to_device(batch, device) for batch in step_batches(step, inputs.rows, config, encoder.pad_id)
+        ],
+        loss=reward_loss,
+    )
+    accuracy = holdout_accuracy(model, holdout, config, encoder.pad_id) if holdout else None
+    finish(
+        config,
+        folder,
+        model=model,
+        num_examples=len(inputs.rows),
+        num_skipped=inputs.num_skipped,
+        loop=loop,
+        more={"holdout": accuracy},
+    )
+
+
+def reward_model_from(policy: nn.Module, pad_id: int) -> nn.Module:
+    """The policy's layers under a scalar head that starts at zero.
+
+    Variants that are to be averaged so start from the same point, and no pair starts with a preference.
+    """
+    config = copy.deepcopy(policy.config)
+    config.num_labels = 1
+    config.pad_token_id = pad_id
+    with torch.device("meta"):  # the layers it would draw are replaced by the policy's
+        model: nn.Module = AutoModelForSequenceClassification.from_config(config)
+    setattr(model, model.base_model_prefix, policy.base_model)
+    parameter = next(policy.parameters())
+    model.score = nn.Linear(config.hidden_size, 1, bias=False, device=parameter.device, dtype=parameter.dtype)
+    nn.init.zeros_(model.score.weight)
+    return model
+
+
+def step_batches(step: int, rows: Sequence[Row], config: RewardConfig, pad_id: int) -> list[RewardBatch]:
+    """The microbatches of a step."""
+    cut = [[rows[example] for example in examples] for examples in cut_step(step, rows, config)]
+    pairs = [ranking_pairs(batch_rows) for batch_rows in cut]
+    num_pairs = sum(len(better) for better, _ in pairs)
+    return [
+        RewardBatch(
+            rows=reward_rows(batch_rows, pad_id),
+            better_P=torch.tensor(better),
+            worse_P=torch.tensor(worse),
+            num_pairs=num_pairs,
+        )
+        for batch_rows, (better, worse) in zip(cut, pairs, strict=True)
+    ]
+
+
+def reward_loss(model: nn.Module, batch: RewardBatch) -> tuple[Tensor, Metrics]:
+    """The microbatch's share of the step's loss."""
+    rewards_S = response_rewards(model, batch.rows)
+    loss, metrics = ranked_reward_loss(rewards_S, batch.better_P, batch.worse_P, num_pairs=batch.num_pairs)
+    return loss, {**metrics, "num_tokens": batch.rows.layout.num_tokens}
+
+
+def holdout_accuracy(
+    model: nn.Module, holdout: Inputs[PreferenceRecord], config: RewardConfig, pad_id: int
+) -> dict[str, Any]:  # Any: pair_accuracy's figures
+    """How often the model agrees with the held-out judgements, overall and by strength."""
+    rewards = all_rewards(model, holdout.rows, config.max_tokens_per_microbatch, pad_id)
+    margins = [
+        margin
+        for record, record_rewards in zip(holdout.records, rewards, strict=True)
+        for margin in judged_margins(record, record_rewards)
+    ]
+    return pair_accuracy(margins)
+
+
+@torch.no_grad()
+def all_rewards(model: nn.Module, rows: Sequence[Row], max_tokens: int, pad_id: int) -> list[list[float]]:
+    """The reward of each row's responses, in their order, in fp32."""
+    model.eval()
+    device = next(model.parameters()).device
+    found: list[list[float]] = [[] for _ in rows]
+    for examples in microbatches([row.num_tokens for row in rows], max_tokens):
+        batch = to_device(reward_rows([rows[example] for example in examples], pad_id), device)
+        rewards = iter(response_rewards(model, batch).tolist())
+        for example in examples:
+            found[example] = [next(rewards) for _ in rows[example].responses]
+    return found
+
+
+if __name__ == "__main__":
+    program_main(RewardConfig, run)
