@@ -45,6 +45,8 @@ CHAT_TEMPLATE = (
     "{%- endif %}"
 )
 
+ROLES = ("system", "user", "assistant", "ipython")
+
 HEADER_SEPARATOR = "\n\n"
 
 
@@ -81,6 +83,7 @@ class DialogEncoder:
         self._start_header_id = self._id(START_HEADER)
         self._end_header_id = self._id(END_HEADER)
         self._separator_ids = self._encode(HEADER_SEPARATOR)
+        self._headers = {role: self._header(role) for role in ROLES}
 
     @classmethod
     def from_folder(cls, path: Path) -> Self:
@@ -100,22 +103,19 @@ class DialogEncoder:
 
     def encode_context(self, messages: Sequence[MessageLike]) -> list[int]:
         """What a policy is asked to continue: the messages, then the assistant's header."""
-        return [*self.encode_dialog(messages), *self._header("assistant"), *self._separator_ids]
+        return [*self.encode_dialog(messages), *self._headers["assistant"], *self._separator_ids]
 
     def encode_dialog(self, messages: Sequence[MessageLike]) -> list[int]:
         """begin_of_text and every message whole, with no header of an answer to come."""
-        ids = [self.begin_of_text_id]
-        for place, message in enumerate(messages):
-            answered_by_tool = (
-                message.role == "assistant"
-                and place + 1 < len(messages)
-                and messages[place + 1].role == "ipython"
-            )
-            ids += self._header(message.role)
-            # Together, as in the template: a content that starts with line feeds joins the separator.
-            ids += self._encode(HEADER_SEPARATOR + message.content)
-            ids.append(self.eom_id if answered_by_tool else self.eot_id)
-        return ids
+        # Together, as in the template: a content that starts with line feeds joins the separator.
+        contents = [self._encode(HEADER_SEPARATOR + message.content) for message in messages]
+        return self._assemble(messages, contents)
+
+    def encode_dialogs(self, dialogs: Sequence[Sequence[MessageLike]]) -> list[list[int]]:
+        """`encode_dialog` of each dialog, in parallel."""
+        texts = [HEADER_SEPARATOR + message.content for dialog in dialogs for message in dialog]
+        contents = iter(self._encode_batch(texts))
+        return [self._assemble(dialog, [next(contents) for _ in dialog]) for dialog in dialogs]
 
     def encode_response(self, content: str) -> tuple[list[int], list[bool]]:
         """A response's ids up to its `<|eot_id|>`, and a mask that is True on format tokens (the eot)."""
@@ -124,18 +124,35 @@ class DialogEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> list[list[int]]:
         """Plain texts for pretraining, each from begin_of_text to end_of_text; in parallel."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [[self.begin_of_text_id, *encoding.ids, self.end_of_text_id] for encoding in encodings]
+        return [[self.begin_of_text_id, *ids, self.end_of_text_id] for ids in self._encode_batch(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _assemble(self, messages: Sequence[MessageLike], contents: Sequence[list[int]]) -> list[int]:
+        """A dialog's ids from those of its contents, each with the separator before it."""
+        ids = [self.begin_of_text_id]
+        for place, (message, content) in enumerate(zip(messages, contents, strict=True)):
+            answered_by_tool = (
+                message.role == "assistant"
+                and place + 1 < len(messages)
+                and messages[place + 1].role == "ipython"
+            )
+            ids += self._headers.get(message.role) or self._header(message.role)
+            ids += content
+            ids.append(self.eom_id if answered_by_tool else self.eot_id)
+        return ids
 
     def _header(self, role: str) -> list[int]:
         return [self._start_header_id, *self._encode(role), self._end_header_id]
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def _id(self, token: str) -> int:
         token_id = self._tokenizer.token_to_id(token)

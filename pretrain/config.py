@@ -1,0 +1,35 @@
+"""The configuration of `python -m pretrain.train run.json`. Pure: written by the web side, too."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pretrain.recipe import PretrainRecipe
+from pretrain.run import ProgramConfig
+
+
+class PretrainConfig(ProgramConfig):
+    """`python -m pretrain.train`: a corpus to a base model, through all stages of a recipe.
+
+    Beside its outputs the program leaves `tokenizer/` and `refused.jsonl` (rows of the corpus that were
+    left out) in the run folder. Result: {"num_parameters", "vocabulary_size", "num_steps", "num_tokens",
+    "seconds", "loss", "holdout_loss", "holdout_loss_before_annealing", "characters_per_token",
+    "corpus": {"files", "documents", "holdout_documents", "refused", "tokens"}}. Losses are nats per token.
+    """
+
+    recipe: PretrainRecipe
+    corpus: Path
+    """A file or a folder of .jsonl and .txt files, gzip or not."""
+    out: Path
+    """The finished model: the mean of the checkpoints taken during annealing."""
+    out_initial: Path | None = None
+    """The model before annealing, a second one for the first round to compare with."""
+    seed: int
+    num_threads: int = Field(default=2, ge=1)
+    """torch threads of this process."""
+    checkpoint_seconds: float = Field(default=60, gt=0)
+    """How often to checkpoint for resuming."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps between two rows of metrics."""
+    max_tokens_per_microbatch: int = Field(default=8192, ge=16)
+    """Tokens in one forward pass; a row is never split."""

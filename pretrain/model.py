@@ -1,0 +1,57 @@
+"""The model of pretraining: a small Llama sized by one rule, and its next-token loss.
+
+Comes in: a ModelRecipe and a tokenizer's encoder. Goes out: transformers' LlamaForCausalLM (grouped-query
+attention, RoPE, SwiGLU, RMSNorm, embeddings untied), and the loss of a batch.
+
+Shapes: B rows, T tokens of a row, M tokens with a target, D hidden size, V vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.models.llama.configuration_llama import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaForCausalLM
+
+from pretrain.dialog import DialogEncoder
+from pretrain.packing import NO_TARGET, TokenBatch
+from pretrain.recipe import ModelRecipe
+
+
+def make_model(recipe: ModelRecipe, encoder: DialogEncoder, max_length: int, seed: int) -> nn.Module:
+    """A model with random weights drawn from the seed, for contexts of up to `max_length` tokens."""
+    config = LlamaConfig(
+        vocab_size=encoder.vocabulary_size,
+        hidden_size=recipe.hidden_size,
+        intermediate_size=recipe.ffn_size,
+        num_hidden_layers=recipe.num_layers,
+        num_attention_heads=recipe.num_heads,
+        num_key_value_heads=recipe.num_kv_heads,
+        max_position_embeddings=max_length,
+        rope_parameters={"rope_type": "default", "rope_theta": recipe.rope_theta},
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+        bos_token_id=encoder.begin_of_text_id,
+        eos_token_id=list(encoder.stop_ids),
+        pad_token_id=encoder.pad_id,
+    )
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(config)
+
+
+def num_parameters(model: nn.Module) -> int:
+    """All weights, embeddings included."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def next_token_loss(model: nn.Module, batch: TokenBatch) -> tuple[Tensor, dict[str, float]]:
+    """This batch's share of the step's mean loss over tokens; logits only where there is a target."""
+    hidden_BTD = model.model(
+        input_ids=batch.input_ids_BT,
+        position_ids=batch.position_ids_BT,
+        attention_mask=batch.mask_B1TT,
+        use_cache=False,
+    ).last_hidden_state
+    wanted_BT = batch.targets_BT != NO_TARGET
+    logits_MV = model.lm_head(hidden_BTD[wanted_BT])
+    total = F.cross_entropy(logits_MV.float(), batch.targets_BT[wanted_BT], reduction="sum")
+    return total / batch.num_targets, {"num_tokens": float(logits_MV.shape[0])}

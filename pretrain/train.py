@@ -1,0 +1,148 @@
+"""`python -m pretrain.train run.json`: from a corpus to a base model, through every stage.
+
+Comes in: a PretrainConfig. Goes out: the tokenizer, the averaged model's checkpoint folder (and the one
+before annealing), and the result. Killed at any moment and started again, it goes on to the same model.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from pretrain.checkpoint_folder import save_checkpoint_folder
+from pretrain.config import PretrainConfig
+from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_documents
+from pretrain.dialog import DialogEncoder
+from pretrain.loop import discard_checkpoint, train
+from pretrain.model import make_model, next_token_loss, num_parameters
+from pretrain.packing import TokenData
+from pretrain.recipe import averaged_steps, learning_rate_at, stage_plans
+from pretrain.run import RunFolder, program_main, write_atomically
+from pretrain.stages import (
+    batches,
+    discard_weights,
+    holdout_loss,
+    keep_weights,
+    kept_steps,
+    load_mean,
+    loop_config,
+)
+from pretrain.tokenizer import save_tokenizer, train_tokenizer
+
+REFUSED_NAME = "refused.jsonl"
+MAX_REFUSED_WRITTEN = 10_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the corpus became."""
+
+    corpus: Corpus
+    encoder: DialogEncoder
+    training: TokenData
+    holdout: TokenData
+    num_holdout: int
+    characters_per_token: float
+    """Over the held-out documents, headers counted as tokens but not as characters."""
+
+
+def run(config: PretrainConfig, folder: RunFolder) -> None:
+    """The whole program, once `run.json` is read."""
+    torch.set_num_threads(config.num_threads)
+    recipe = config.recipe
+    tokenizer_folder = folder.path / "tokenizer"
+    data = prepare(config, folder, tokenizer_folder)
+    model = make_model(recipe.model, data.encoder, recipe.max_length, config.seed)
+    folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
+
+    kept = kept_steps(config)
+
+    def after_step(num_done: int) -> None:
+        if num_done in kept:
+            keep_weights(model, folder, num_done)
+
+    trained = train(
+        model=model,
+        batch_at=batches(config, data.training),
+        loss=next_token_loss,
+        config=loop_config(config),
+        folder=folder,
+        learning_rate_at=lambda step: learning_rate_at(recipe, step),
+        after_step=after_step,
+    )
+
+    load_mean(model, folder, [stage_plans(recipe)[2].first])
+    loss_before_annealing = holdout_loss(model, config, data.holdout)
+    if config.out_initial is not None:
+        save_checkpoint_folder(model, tokenizer_folder, config.out_initial)
+    load_mean(model, folder, averaged_steps(recipe))
+    loss_at_end = holdout_loss(model, config, data.holdout)
+    save_checkpoint_folder(model, tokenizer_folder, config.out)
+    folder.metrics(
+        trained.num_steps, holdout_loss=loss_at_end, holdout_loss_before_annealing=loss_before_annealing
+    )
+    folder.finish(
+        {
+            "num_parameters": num_parameters(model),
+            "vocabulary_size": data.encoder.vocabulary_size,
+            "num_steps": trained.num_steps,
+            "num_tokens": int(trained.totals["num_tokens"]),
+            "seconds": round(trained.seconds, 1),
+            "loss": trained.final["loss"],
+            "holdout_loss": loss_at_end,
+            "holdout_loss_before_annealing": loss_before_annealing,
+            "characters_per_token": data.characters_per_token,
+            "corpus": {
+                "files": data.corpus.num_files,
+                "documents": len(data.corpus.documents),
+                "holdout_documents": data.num_holdout,
+                "refused": len(data.corpus.refusals),
+                "tokens": data.training.num_tokens,
+            },
+        }
+    )
+    discard_checkpoint(folder)
+    discard_weights(folder)
+
+
+def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -> Data:
+    """Read and split the corpus, train the tokenizer unless an earlier sitting did, encode everything."""
+    corpus = read_corpus(config.corpus)
+    write_refusals(folder, corpus.refusals)
+    training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
+    if not (tokenizer_folder / "tokenizer.json").exists():
+        pieces = (piece for document in training for piece in document.pieces())
+        tokenizer = train_tokenizer(pieces, config.recipe.vocabulary_size)
+        save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
+    encoder = DialogEncoder.from_folder(tokenizer_folder)
+    encoded_holdout = encode(encoder, holdout)
+    num_characters = sum(document.num_characters for document in holdout)
+    return Data(
+        corpus=corpus,
+        encoder=encoder,
+        training=TokenData(encode(encoder, training), encoder.pad_id),
+        holdout=TokenData(encoded_holdout, encoder.pad_id),
+        num_holdout=len(holdout),
+        characters_per_token=num_characters / sum(len(ids) for ids in encoded_holdout),
+    )
+
+
+def encode(encoder: DialogEncoder, documents: Sequence[Document]) -> list[list[int]]:
+    """Token ids of each document, in order."""
+    texts = iter(encoder.encode_documents([d.text for d in documents if d.text is not None]))
+    dialogs = iter(encoder.encode_dialogs([d.messages for d in documents if d.text is None]))
+    return [next(dialogs if document.text is None else texts) for document in documents]
+
+
+def write_refusals(folder: RunFolder, refusals: Sequence[Refusal]) -> None:
+    """Write the first refused rows to `refused.jsonl`, for people."""
+    rows = [
+        json.dumps(asdict(refusal), ensure_ascii=False) + "\n" for refusal in refusals[:MAX_REFUSED_WRITTEN]
+    ]
+    write_atomically(folder.path / REFUSED_NAME, "".join(rows))
+
+
+if __name__ == "__main__":
+    program_main(PretrainConfig, run)
