@@ -11,6 +11,7 @@ from accounts.services import audit_record
 from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Side
 from annotation.records import Strength
 from annotation.services.leasing import breaks, is_open_to, locked_assignment
+from annotation.services.statements import answers_load, assignment_submit
 
 State = Assignment.State
 KEY_ONCE = "judgement_idempotency_key"
@@ -142,12 +143,7 @@ def _judge(
     )
     if edited is not None:
         Edit.objects.create(judgement=judgement, content=edited)
-    comparison.num_judgements += 1
-    if comparison.num_judgements == comparison.needed:
-        comparison.state = Comparison.State.FULL
-    comparison.save(update_fields=["num_judgements", "state"])
-    assignment.state = State.SUBMITTED
-    assignment.save(update_fields=["state"])
+    assignment_submit(assignment)
     audit_record(
         annotator,
         "judgement.submit",
@@ -159,10 +155,13 @@ def _judge(
 
 def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
     """The edit to keep, or None where the text was left as it is."""
+    if verdict.edited is None:
+        return None
+    answers_load(comparison)
     chosen, rejected = comparison.left.content, comparison.right.content
     if verdict.preferred == Side.RIGHT:
         chosen, rejected = rejected, chosen
-    if verdict.edited is None or verdict.edited.strip() == chosen.strip():
+    if verdict.edited.strip() == chosen.strip():
         return None
     if not verdict.edited.strip():
         raise Invalid("The edited answer is empty: write one, or leave the answer as it is.")

@@ -10,13 +10,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, FilteredRelation, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Project, Prompt, Response
+from annotation.services.statements import (
+    answers_load,
+    comparison_lock,
+    free_comparison_lock,
+    held_assignment,
+    own_assignment,
+    place_take,
+)
 
 State = Assignment.State
 IN_HAND = "assignment_one_in_hand"
@@ -52,17 +58,10 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     The assignment comes with its comparison and both responses. Never one that they judged, skipped or
     flagged, and never one that enough people hold or have judged.
     """
-    for _ in range(MAX_TRIES):
-        held = _held(project, annotator)
-        if held is not None and _renew(held, project):
-            return held
-        try:
-            return _lease(project, annotator)
-        except IntegrityError as error:
-            if not breaks(error, IN_HAND):
-                raise
-        # The same person was handed one at the same moment, in another window: that one it is.
-    raise Conflict("You are asking for comparisons in several places at once: use one.")
+    assignment = _held_or_leased(project, annotator)
+    if assignment is not None:
+        answers_load(assignment.comparison)
+    return assignment
 
 
 def comparison_lease(comparison: Comparison, annotator: User, project: Project) -> Assignment:
@@ -96,7 +95,7 @@ def draft_save(
         assignment.draft = draft
         now = timezone.now()
         if assignment.state == State.ACTIVE and assignment.expires_at > now:
-            assignment.expires_at = _lease_end(comparison.project)
+            assignment.expires_at = now + timedelta(seconds=comparison.project.lease_seconds)
         assignment.save(update_fields=["draft", "expires_at"])
     return assignment
 
@@ -107,25 +106,15 @@ def locked_assignment(comparison_id: int, annotator: User) -> tuple[Comparison, 
     Raises NotFound where there is no such comparison, Forbidden where it was never handed to them or
     they have left the project.
     """
-    comparison = (
-        Comparison.objects.select_for_update(of=("self",))
-        .select_related("project", "left", "right")
-        .annotate(
-            own_membership=FilteredRelation(
-                "project__memberships", condition=Q(project__memberships__user=annotator)
-            )
-        )
-        .annotate(own_role=F("own_membership__role"))
-        .filter(pk=comparison_id)
-        .first()
-    )
+    comparison, own_role = comparison_lock(comparison_id, annotator)
     if comparison is None:
         raise NotFound(f"There is no comparison {comparison_id}.")
-    if comparison.own_role is None and not annotator.is_admin:
+    if own_role is None and not annotator.is_admin:
         raise Forbidden("You are not a member of this comparison's project.")
-    assignment = Assignment.objects.filter(comparison=comparison, annotator=annotator).first()
+    assignment = own_assignment(comparison, annotator)
     if assignment is None:
         raise Forbidden("This comparison is not assigned to you: ask for the next one.")
+    assignment.comparison = comparison
     return comparison, assignment
 
 
@@ -136,16 +125,30 @@ def is_open_to(comparison: Comparison, assignment: Assignment) -> bool:
     now = timezone.now()
     if assignment.state == State.ACTIVE and assignment.expires_at > now:
         return True
-    others = _num_holders(comparison, except_for=assignment.annotator_id)
-    return comparison.num_judgements + others < comparison.needed
-
-
-def _held(project: Project, annotator: User) -> Assignment | None:
-    return (
-        Assignment.objects.select_related("comparison__left", "comparison__right")
-        .filter(project=project, annotator=annotator, state=State.ACTIVE)
-        .first()
+    others = Assignment.objects.filter(comparison=comparison, state=State.ACTIVE, expires_at__gt=now).exclude(
+        annotator_id=assignment.annotator_id
     )
+    return comparison.num_judgements + others.count() < comparison.needed
+
+
+def breaks(error: IntegrityError, constraint: str) -> bool:
+    """Whether it is this constraint of the database that refused."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) == constraint
+
+
+def _held_or_leased(project: Project, annotator: User) -> Assignment | None:
+    for _ in range(MAX_TRIES):
+        held = held_assignment(project, annotator)
+        if held is not None and _renew(held, project):
+            return held
+        try:
+            return _lease(project, annotator)
+        except IntegrityError as error:
+            if not breaks(error, IN_HAND):
+                raise
+        # The same person was handed one at the same moment, in another window: that one it is.
+    raise Conflict("You are asking for comparisons in several places at once: use one.")
 
 
 def _renew(assignment: Assignment, project: Project) -> bool:
@@ -161,78 +164,24 @@ def _renew(assignment: Assignment, project: Project) -> bool:
             return False
         assignment.expires_at = _lease_end(project)
         assignment.save(update_fields=["expires_at"])
+    assignment.comparison = comparison
     return True
 
 
 def _lease(project: Project, annotator: User) -> Assignment | None:
     passed_over: list[int] = []
     with transaction.atomic():
-        while (picked := _pick(project, annotator, passed_over)) is not None:
-            comparison, own_assignment = picked
-            if comparison.num_judgements + _num_holders(comparison) < comparison.needed:
-                return _assign(comparison, own_assignment, annotator, project)
+        while True:
+            now = timezone.now()
+            comparison = free_comparison_lock(project, annotator, now, passed_over)
+            if comparison is None:
+                return None
+            assignment = place_take(comparison, annotator, now, _lease_end(project))
+            if assignment is not None:
+                assignment.comparison = comparison
+                return assignment
             passed_over.append(comparison.pk)
-    return None
-
-
-def _pick(project: Project, annotator: User, passed_over: list[int]) -> tuple[Comparison, int | None] | None:
-    """Lock the oldest comparison of the current round that seems free for this person.
-
-    With it comes the key of the assignment they had of it, if they ever put it aside.
-    """
-    holders = (
-        Assignment.objects.filter(
-            comparison=OuterRef("pk"), state=State.ACTIVE, expires_at__gt=timezone.now()
-        )
-        .order_by()
-        .values("comparison")
-        .annotate(num=Count("pk"))
-        .values("num")
-    )
-    comparison = (
-        Comparison.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("left", "right")
-        .filter(project=project, round=project.current_round, state=Comparison.State.OPEN)
-        .exclude(pk__in=passed_over)
-        .annotate(own=FilteredRelation("assignments", condition=Q(assignments__annotator=annotator)))
-        .filter(Q(own__isnull=True) | Q(own__state=State.EXPIRED))
-        .filter(num_judgements__lt=F("needed") - Coalesce(Subquery(holders), 0))
-        .annotate(own_assignment=F("own__pk"))
-        .order_by("pk")
-        .first()
-    )
-    return None if comparison is None else (comparison, comparison.own_assignment)
-
-
-def _assign(
-    comparison: Comparison, own_assignment: int | None, annotator: User, project: Project
-) -> Assignment:
-    """Give the locked comparison to the person; had they put it aside, their draft comes back with it."""
-    expires_at = _lease_end(project)
-    if own_assignment is None:
-        return Assignment.objects.create(
-            project=project, comparison=comparison, annotator=annotator, expires_at=expires_at
-        )
-    assignment = Assignment.objects.get(pk=own_assignment)
-    assignment.comparison = comparison
-    assignment.state = State.ACTIVE
-    assignment.expires_at = expires_at
-    assignment.save(update_fields=["state", "expires_at"])
-    return assignment
-
-
-def _num_holders(comparison: Comparison, except_for: int | None = None) -> int:
-    holders = Assignment.objects.filter(
-        comparison=comparison, state=State.ACTIVE, expires_at__gt=timezone.now()
-    )
-    return holders.exclude(annotator_id=except_for).count() if except_for else holders.count()
 
 
 def _lease_end(project: Project) -> datetime:
     return timezone.now() + timedelta(seconds=project.lease_seconds)
-
-
-def breaks(error: IntegrityError, constraint: str) -> bool:
-    """Whether it is this constraint of the database that refused."""
-    diagnosis = getattr(error.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None) == constraint
