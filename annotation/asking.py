@@ -12,11 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from registry.client import ChatClient, Completion
-
 from accounts.errors import Conflict
 from annotation.records import Message
 from annotation.text import storable
+from registry.client import ChatClient, Completion
 from registry.models import Deployment
 
 Context = Sequence[Message]
@@ -108,12 +107,12 @@ def pairs_ask(
     draws: Sequence[Draw],
     sampling: PairSampling,
     *,
-    seed: int,
     client_for: ClientFor = chat_client,
 ) -> list[Pair | Unusable]:
     """Ask each context's two models, every model with all its contexts at once, side by side.
 
-    Returns for each context its pair, or why the answers make none.
+    Returns for each context its pair, or why the answers make none. The answers' own randomness is left to
+    the servers: one seed for a request would give all its contexts the same draws.
     """
     deployments = {deployment.pk: deployment for draw in draws for deployment in (draw.left, draw.right)}
     asked = {
@@ -128,7 +127,7 @@ def pairs_ask(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
-            seed=seed,
+            seed=None,
         )
         return {index: answer[0] for index, answer in zip(asked[pk], answers, strict=True)}
 

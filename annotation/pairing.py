@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count
-from registry.client import Completion
 
 from accounts.errors import Conflict
 from accounts.services import audit_record
@@ -26,6 +25,7 @@ from annotation.asking import (
 from annotation.models import Comparison, Dialog, Project, Prompt, Response
 from annotation.records import Message
 from annotation.selectors import prompts
+from registry.client import Completion
 from registry.models import Deployment
 
 MAX_TRIES = 5
@@ -75,7 +75,7 @@ def pair_generate(
     """
     deployments = live_deployments(project)
     draws = [draw_models(deployments, seed) for seed in seeds]
-    return pairs_ask(contexts, draws, sampling, seed=seeds[0], client_for=client_for)
+    return pairs_ask(contexts, draws, sampling, client_for=client_for)
 
 
 def pair_generate_one(
