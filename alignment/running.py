@@ -113,7 +113,7 @@ def _follow(program: Program, folder: RunFolder) -> int:
 def _record_end(program: Program, folder: RunFolder, returncode: int) -> None:
     result = folder.read_result()
     finished = returncode == 0 and result is not None
-    values = {
+    values: dict[str, object] = {
         "state": Program.State.FINISHED if finished else Program.State.FAILED,
         "result": result or {},
         "error": "" if finished else _error_sentence(folder, returncode),

@@ -1,5 +1,7 @@
 """Writes over rounds: launch, cancel, retry a stage, override a gate. Each leaves an audit row."""
 
+from pathlib import Path
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -51,7 +53,7 @@ def _refuse_unusable_base(base: Checkpoint) -> None:
     if base.kind != Checkpoint.Kind.BASE:
         raise Invalid(f"{base.name} is a {base.get_kind_display()}: a round starts from a base model.")
     try:
-        DialogEncoder.from_folder(base.path)
+        DialogEncoder.from_folder(Path(base.path))
     except ProgramError as error:
         raise Invalid(f"{base.name} cannot be a base: {error}") from error
 

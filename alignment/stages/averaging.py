@@ -1,11 +1,10 @@
 """Averaging: the mean of the DPO variants is the round's policy."""
 
-from pathlib import Path
-
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     average_add,
+    checkpoint_path,
     checkpoints_register,
     recipe_of,
     stage_checkpoint,
@@ -16,7 +15,7 @@ from registry.models import Checkpoint
 
 def start(stage: Stage) -> None:
     """Plan the average of all DPO variants."""
-    average_add(stage, [Path(variant.path) for variant in _variants(stage)], group=0)
+    average_add(stage, [checkpoint_path(variant) for variant in _variants(stage)], group=0)
 
 
 def finish(stage: Stage) -> StageResult:

@@ -6,6 +6,7 @@ from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     TRAINING,
     checkpoint_out,
+    checkpoint_path,
     checkpoints_register,
     program_add,
     recipe_of,
@@ -22,7 +23,7 @@ def start(stage: Stage) -> None:
     initial = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
     for name, variant in zip(variant_names(len(recipe.dpo)), recipe.dpo, strict=True):
         config = DpoConfig(
-            initial=initial.path,
+            initial=checkpoint_path(initial),
             train=snapshot_file(stage, NEWEST.format(rounds=variant.newest_rounds)),
             out=checkpoint_out(stage, name),
             optimizer=variant.optimizer,

@@ -7,7 +7,14 @@ from alignment.models import Stage
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord
 from alignment.stages.definition import StageResult
-from alignment.stages.plan import SAMPLING, program_add, recipe_of, stage_checkpoint, stage_folder
+from alignment.stages.plan import (
+    SAMPLING,
+    checkpoint_path,
+    program_add,
+    recipe_of,
+    stage_checkpoint,
+    stage_folder,
+)
 from alignment.stages.rejection_sampling import best_earlier_policy
 from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
 from annotation.records import PreferenceRecord, read_records, write_records
@@ -25,14 +32,14 @@ def start(stage: Stage) -> None:
     folder = stage_folder(stage)
     prompts = list(read_records(snapshot_file(stage, HOLDOUT_PROMPTS), PromptRecord))
     write_records(folder / "prompts.jsonl", prompts[: recipe.evaluation.num_prompts])
-    policies = {CANDIDATE: Path(stage_checkpoint(stage.round, Stage.Name.AVERAGING, "average").path)}
+    policies = {CANDIDATE: checkpoint_path(stage_checkpoint(stage.round, Stage.Name.AVERAGING, "average"))}
     previous = best_earlier_policy(stage.round)
     if previous != stage.round.base:
-        policies[PREVIOUS] = Path(previous.path)
-    policies[BASE] = Path(stage.round.base.path)
+        policies[PREVIOUS] = checkpoint_path(previous)
+    policies[BASE] = checkpoint_path(stage.round.base)
     config = EvaluationConfig(
         policies=policies,
-        reward_model=stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average").path,
+        reward_model=checkpoint_path(stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")),
         prompts=folder / "prompts.jsonl",
         holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
         samples_per_prompt=recipe.evaluation.samples_per_prompt,

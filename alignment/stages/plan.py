@@ -29,6 +29,11 @@ def stage_folder(stage: Stage) -> Path:
     return folder / f"attempt-{stage.attempt}"
 
 
+def checkpoint_path(checkpoint: Checkpoint) -> Path:
+    """Where a registered checkpoint lies."""
+    return Path(checkpoint.path)
+
+
 def checkpoint_out(stage: Stage, name: str) -> Path:
     """The checkpoint folder that the program `name` of the stage writes."""
     return stage_folder(stage) / name / "checkpoint"

@@ -6,7 +6,14 @@ from alignment.models import Round, Stage
 from alignment.programs import RejectionConfig
 from alignment.records import PromptRecord
 from alignment.stages.definition import StageResult
-from alignment.stages.plan import SAMPLING, program_add, recipe_of, stage_checkpoint, stage_folder
+from alignment.stages.plan import (
+    SAMPLING,
+    checkpoint_path,
+    program_add,
+    recipe_of,
+    stage_checkpoint,
+    stage_folder,
+)
 from alignment.stages.snapshot import TRAIN_PROMPTS, snapshot_file
 from annotation.records import read_records, write_records
 from registry.models import Checkpoint
@@ -25,8 +32,8 @@ def start(stage: Stage) -> None:
     folder = stage_folder(stage)
     write_records(folder / "prompts.jsonl", chosen)
     config = RejectionConfig(
-        policy=best_earlier_policy(stage.round).path,
-        reward_model=stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average").path,
+        policy=checkpoint_path(best_earlier_policy(stage.round)),
+        reward_model=checkpoint_path(stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")),
         prompts=folder / "prompts.jsonl",
         num_candidates=recipe.rejection.num_candidates,
         sampling=recipe.rejection.sampling,

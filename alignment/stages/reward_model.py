@@ -7,6 +7,7 @@ from alignment.stages.plan import (
     TRAINING,
     average_add,
     checkpoint_out,
+    checkpoint_path,
     checkpoints_register,
     program_add,
     recipe_of,
@@ -22,7 +23,7 @@ def start(stage: Stage) -> None:
     names = variant_names(len(recipe.reward))
     for name, variant in zip(names, recipe.reward, strict=True):
         config = RewardConfig(
-            initial=stage.round.base.path,
+            initial=checkpoint_path(stage.round.base),
             train=snapshot_file(stage, TRAIN),
             holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
             out=checkpoint_out(stage, name),

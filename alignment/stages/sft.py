@@ -13,6 +13,7 @@ from alignment.stages.plan import (
     TRAINING,
     average_add,
     checkpoint_out,
+    checkpoint_path,
     checkpoints_register,
     program_add,
     recipe_of,
@@ -36,7 +37,7 @@ def start(stage: Stage) -> None:
     names = variant_names(len(recipe.sft))
     for name, variant in zip(names, recipe.sft, strict=True):
         config = SftConfig(
-            initial=stage.round.base.path,
+            initial=checkpoint_path(stage.round.base),
             train=examples_path,
             out=checkpoint_out(stage, name),
             optimizer=variant.optimizer,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Role, User
 from accounts.services import user_create
 from alignment.advancing import MAX_ATTEMPTS, round_advance
 from alignment.models import Program, Round, Stage
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def admin() -> User:
     """Who launches rounds."""
-    return user_create(username="lead", role="admin")
+    return user_create(username="lead", role=Role.ADMIN)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEntry, User
+from accounts.models import AuditEntry, Role, User
 from accounts.services import user_create
 from alignment.models import Program, Round, Stage
 from tests.alignment.factories import make_program, make_round
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def admin() -> User:
     """Who launches rounds."""
-    return user_create(username="lead", role="admin")
+    return user_create(username="lead", role=Role.ADMIN)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def page(client: Client, admin: User) -> Client:
 
 def test_rounds_are_for_admins(client: Client) -> None:
     assert client.get(reverse("rounds")).status_code == 302
-    client.force_login(user_create(username="ann", role="annotator"))
+    client.force_login(user_create(username="ann", role=Role.ANNOTATOR))
     assert client.get(reverse("rounds")).status_code == 403
     assert client.get(reverse("round", kwargs={"pk": make_round().pk})).status_code == 403
 

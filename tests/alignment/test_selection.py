@@ -17,7 +17,7 @@ def record(
         round=1,
         context=(Message(role="user", content=prompt),),
         responses=tuple(
-            RankedResponse(content=answer, model="m", origin=origin)
+            RankedResponse.model_validate({"content": answer, "model": "m", "origin": origin})
             for answer, origin in zip(answers, origins, strict=True)
         ),
         strength=strength,

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"Launched {round_}.")
         if options["wait"]:
-            follow(round_, Console(file=self.stdout._out))
+            follow(round_, Console())
             round_.refresh_from_db()
             report = round_report(round_)
             if options["json"]:

@@ -26,9 +26,7 @@ class Command(BaseCommand):
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--name", required=True, help="the base model's name in the registry")
-        parser.add_argument(
-            "--corpus", required=True, type=Path, help="a file or folder of .jsonl and .txt"
-        )
+        parser.add_argument("--corpus", required=True, type=Path, help="a file or folder of .jsonl and .txt")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--if-missing", action="store_true", help="do nothing where the model exists")
@@ -67,7 +65,7 @@ class Command(BaseCommand):
                 cwd=settings.ACCORD_REPOSITORY,
                 env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads),
             )
-        follow_process(process, folder, "pretraining", Console(file=self.stdout._out))
+        follow_process(process, folder, "pretraining", Console())
         if process.returncode != 0:
             raise CommandError(
                 folder.read_error() or f"Pretraining failed; its log is {folder.path}/log.txt."
@@ -76,8 +74,9 @@ class Command(BaseCommand):
     def _register(self, name: str, config: PretrainConfig, folder: RunFolder) -> None:
         result = folder.read_result() or {}
         recipe = config.recipe.model_dump(mode="json")
-        stages = {name: config.out, f"{name}-initial": config.out_initial}
-        for checkpoint_name, path in stages.items():
+        assert config.out_initial is not None
+        models = {name: config.out, f"{name}-initial": config.out_initial}
+        for checkpoint_name, path in models.items():
             checkpoint_adopt(
                 folder=path,
                 store=settings.ACCORD_CHECKPOINTS,
