@@ -1,0 +1,40 @@
+"""A round's recipe for tests: everything real, every number small."""
+
+import json
+from pathlib import Path
+
+from alignment.programs import OptimizerConfig, SamplingConfig
+from alignment.recipe import (
+    CollectRecipe,
+    DpoVariantRecipe,
+    EvaluationRecipe,
+    GateRecipe,
+    RejectionRecipe,
+    RoundRecipe,
+    SnapshotRecipe,
+    VariantRecipe,
+)
+
+
+def toy_recipe(*, num_comparisons: int = 0) -> RoundRecipe:
+    """A round in under a minute; its gate asks for nothing."""
+    optimizer = OptimizerConfig(learning_rate=1e-3, num_epochs=1, batch_size=16)
+    sampling = SamplingConfig(max_tokens=24)
+    return RoundRecipe(
+        name="toy",
+        collect=CollectRecipe(num_comparisons=num_comparisons, sampling=sampling),
+        snapshot=SnapshotRecipe(min_judgements=10),
+        reward=(VariantRecipe(seed=1, optimizer=optimizer), VariantRecipe(seed=2, optimizer=optimizer)),
+        rejection=RejectionRecipe(num_candidates=10, num_prompts=10, sampling=sampling),
+        sft=(VariantRecipe(seed=1, optimizer=optimizer), VariantRecipe(seed=2, optimizer=optimizer)),
+        dpo=(DpoVariantRecipe(seed=1, optimizer=optimizer), DpoVariantRecipe(seed=2, optimizer=optimizer)),
+        evaluation=EvaluationRecipe(num_prompts=8, sampling=sampling),
+        gate=GateRecipe(min_reward_accuracy=0.0, min_win_rate_over_base=0.0),
+        max_row_tokens=128,
+    )
+
+
+def write_recipe(path: Path, recipe: RoundRecipe) -> Path:
+    """Write the recipe as JSON, for the command line."""
+    path.write_text(json.dumps(recipe.model_dump(mode="json")))
+    return path
