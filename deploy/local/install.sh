@@ -29,7 +29,7 @@ packages_install() {
   # Compiled afterwards on all cores: pip compiles on one.
   .venv/bin/python -m pip install --no-deps --no-compile -r requirements.txt >"$log" 2>&1 ||
     { packages_failed "$log"; return 1; }
-  .venv/bin/python -m compileall -q -j 0 .venv/lib/python3*/site-packages >/dev/null 2>&1 || true
+  .venv/bin/python -m compileall -q -j 0 -x '/tests/' .venv/lib/python3*/site-packages >/dev/null 2>&1 || true
   cp requirements.txt .venv/requirements.installed
 }
 
@@ -48,5 +48,6 @@ fi
 if ! cmp -s requirements.txt .venv/requirements.installed; then
   packages_install
 fi
-.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . >.venv/install.log 2>&1 ||
+  { packages_failed .venv/install.log; exit 1; }
 touch .venv/installed
