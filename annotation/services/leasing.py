@@ -169,18 +169,28 @@ def _renew(assignment: Assignment, project: Project) -> bool:
 
 
 def _lease(project: Project, annotator: User) -> Assignment | None:
+    """Hand out the first comparison with a place; where all that is left is locked, wait for the locks."""
     passed_over: list[int] = []
-    with transaction.atomic():
-        while True:
-            now = timezone.now()
-            comparison = free_comparison_lock(project, annotator, now, passed_over)
-            if comparison is None:
-                return None
-            assignment = place_take(comparison, annotator, now, _lease_end(project))
+    for wait in (False, True):
+        while (found := _lease_one(project, annotator, passed_over, wait=wait)) is not None:
+            comparison, assignment = found
             if assignment is not None:
                 assignment.comparison = comparison
                 return assignment
             passed_over.append(comparison.pk)
+    return None
+
+
+def _lease_one(
+    project: Project, annotator: User, passed_over: list[int], *, wait: bool
+) -> tuple[Comparison, Assignment | None] | None:
+    """A transaction of its own, so that nobody ever waits for one lock while holding another."""
+    with transaction.atomic():
+        now = timezone.now()
+        comparison = free_comparison_lock(project, annotator, now, passed_over, wait=wait)
+        if comparison is None:
+            return None
+        return comparison, place_take(comparison, annotator, now, _lease_end(project))
 
 
 def _lease_end(project: Project) -> datetime:

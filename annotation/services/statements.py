@@ -35,8 +35,7 @@ WHERE c.project_id = %(project)s AND c.round = %(round)s AND c.state = 'open'
       WHERE held.comparison_id = c.id AND held.state = 'active' AND held.expires_at > %(now)s
   ) < c.needed
 ORDER BY c.id LIMIT 1
-FOR UPDATE OF c SKIP LOCKED
-"""
+FOR UPDATE OF c"""
 
 # An assignment that its owner once put aside is taken up again, with its lease and draft.
 GIVE = """
@@ -81,12 +80,15 @@ def held_assignment(project: Project, annotator: User) -> Assignment | None:
 
 
 def free_comparison_lock(
-    project: Project, annotator: User, now: datetime, passed_over: Iterable[int]
+    project: Project, annotator: User, now: datetime, passed_over: Iterable[int], *, wait: bool
 ) -> Comparison | None:
-    """Lock the oldest comparison of the current round that seems to have a place for this person."""
+    """Lock the oldest comparison of the current round that seems to have a place for this person.
+
+    Those that somebody else has locked are passed over, unless `wait`.
+    """
     return _first(
         Comparison.objects.raw(
-            FREE,
+            FREE if wait else f"{FREE} SKIP LOCKED",
             {
                 "annotator": annotator.pk,
                 "project": project.pk,
