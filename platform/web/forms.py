@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django import forms
 from django.utils import timezone
 
-_LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "No end")]
+_LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "No end")]
 
 
 class TokenForm(forms.Form):
@@ -16,10 +16,10 @@ class TokenForm(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "Nightly export", "autocomplete": "off"}),
         help_text="What will use it, so that you can tell later.",
     )
-    days = forms.ChoiceField(label="Valid for", choices=_LIFETIMES, required=False, initial="90")
+    days = forms.ChoiceField(label="Valid for", choices=_LIFETIMES, initial="90")
 
     @property
     def expires_at(self) -> datetime | None:
         """When the token of a valid form ends; None is never."""
         days = self.cleaned_data["days"]
-        return timezone.now() + timedelta(days=int(days)) if days else None
+        return timezone.now() + timedelta(days=int(days)) if days != "never" else None

@@ -17,11 +17,13 @@ export function wordDiff(before, after) {
   const start = commonStart(left, right);
   const end = commonEnd(left, right, start);
   const middle = changes(left.slice(start, left.length - end), right.slice(start, right.length - end));
-  return joined([
-    { kind: "same", text: left.slice(0, start).join("") },
-    ...middle,
-    { kind: "same", text: left.slice(left.length - end).join("") },
-  ]);
+  return joined(
+    whole([
+      { kind: "same", text: left.slice(0, start).join("") },
+      ...middle,
+      { kind: "same", text: left.slice(left.length - end).join("") },
+    ]),
+  );
 }
 
 /** How many words a difference removes and adds; white space and punctuation do not count. */
@@ -115,6 +117,18 @@ function walkBack(left, right, frontiers) {
     y = fromY;
   }
   return parts.reverse();
+}
+
+/** A space that stayed between two changed words belongs to the change: "old words" to "new text", not word for word. */
+function whole(parts) {
+  return parts.flatMap((part, at) => {
+    const isBetween = parts[at - 1] && parts[at + 1] && parts[at - 1].kind !== "same" && parts[at + 1].kind !== "same";
+    if (part.kind !== "same" || !isBetween || !/^[ \t]+$/.test(part.text)) return [part];
+    return [
+      { kind: "removed", text: part.text },
+      { kind: "added", text: part.text },
+    ];
+  });
 }
 
 /** Neighbours of one kind become one part; inside a change what was removed comes before what was added. */

@@ -13,10 +13,6 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
-_CHART_ROW = 28
-_CHART_LABEL_WIDTH = 150
-_CHART_BAR_WIDTH = 300
-
 
 @register.filter
 def duration(seconds: float | timedelta | None) -> str:
@@ -102,24 +98,15 @@ def bar_chart(
     rows: Iterable[tuple[Any, ...]], title: str = ""
 ) -> dict[str, Any]:  # Any: (label, value[, series])
     """Horizontal bars as inline SVG. Rows are (label, value) or (label, value, series)."""
-    listed = [(str(row[0]), row[1], row[2] if len(row) > 2 else 1) for row in rows]
+    listed = [(row[0], row[1], row[2] if len(row) > 2 else 1) for row in rows]
     largest = max((value for _, value, _ in listed), default=0) or 1
     bars = [
         {
-            "label": label if len(label) <= 22 else label[:21] + "…",
-            "full_label": label,
-            "value": f"{value:,}",
+            "label": label,
+            "value": count(value),
             "series": series,
-            "width": round(max(_CHART_BAR_WIDTH * value / largest, 2 if value else 0), 1),
-            "y": index * _CHART_ROW,
+            "width": f"{max(100 * value / largest, 0.5 if value else 0):.1f}",
         }
-        for index, (label, value, series) in enumerate(listed)
+        for label, value, series in listed
     ]
-    return {
-        "bars": bars,
-        "title": title,
-        "height": max(len(bars), 1) * _CHART_ROW,
-        "bar_x": _CHART_LABEL_WIDTH,
-        "bar_width": _CHART_BAR_WIDTH,
-        "width": _CHART_LABEL_WIDTH + _CHART_BAR_WIDTH + 60,
-    }
+    return {"bars": bars, "title": title}

@@ -1,0 +1,112 @@
+"""Every page worth looking at, and what to do on it before one looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page
+
+from accounts.models import User
+from tests.e2e.sample_site import SampleSite
+
+NOTHING_TO_DO: Callable[[Page], None] = lambda page: None  # noqa: E731
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One page as one person sees it."""
+
+    name: str
+    path: str
+    person: User | None
+    prepare: Callable[[Page], None] = NOTHING_TO_DO
+
+
+def looks(site: SampleSite) -> list[Look]:
+    """All of them; those of one person together."""
+    slug, admin, annotator = site.project.slug, site.admin, site.annotator
+    compare = f"/projects/{slug}/annotate/"
+    return [
+        Look(name="login", path="/login/", person=None),
+        Look(name="home-newcomer", path="/", person=site.newcomer),
+        Look(name="forbidden", path=f"/projects/{slug}/", person=site.newcomer),
+        Look(name="home-annotator", path="/", person=annotator),
+        Look(name="compare", path=compare, person=annotator, prepare=_wait_for_comparison),
+        Look(name="compare-chosen", path=compare, person=annotator, prepare=_choose),
+        Look(name="compare-editing", path=compare, person=annotator, prepare=_edit),
+        Look(name="compare-guidelines", path=compare, person=annotator, prepare=_guidelines),
+        Look(name="compare-help", path=compare, person=annotator, prepare=_help),
+        Look(name="compare-flag", path=compare, person=annotator, prepare=_flag),
+        Look(name="compare-formulas", path=compare, person=annotator, prepare=_next),
+        Look(name="compare-arabic", path=compare, person=annotator, prepare=_next),
+        Look(name="compare-chinese", path=compare, person=annotator, prepare=_next),
+        Look(name="compare-long-words", path=compare, person=annotator, prepare=_next),
+        Look(name="compare-nothing", path=compare, person=annotator, prepare=_last),
+        Look(name="account", path="/account/", person=annotator),
+        Look(name="password", path="/account/password/", person=annotator),
+        Look(name="home-admin", path="/", person=admin),
+        Look(name="projects", path="/projects/", person=admin),
+        Look(name="project-new", path="/projects/new/", person=admin),
+        Look(name="project", path=f"/projects/{slug}/", person=admin),
+        Look(name="project-prompts", path=f"/projects/{slug}/prompts/", person=admin),
+        Look(name="project-people", path=f"/projects/{slug}/people/", person=admin),
+        Look(name="project-flagged", path=f"/projects/{slug}/flagged/", person=admin),
+        Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
+        Look(name="models", path="/models/", person=admin),
+        Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
+        Look(name="rounds", path="/rounds/", person=admin),
+        Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin),
+        Look(name="round-new", path="/rounds/new/", person=admin),
+        Look(name="not-found", path="/nowhere/", person=admin),
+    ]
+
+
+def _wait_for_comparison(page: Page) -> None:
+    page.locator("[data-comparison]").wait_for()
+
+
+def _choose(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("2")
+    page.get_by_text("Draft saved").wait_for()
+
+
+def _edit(page: Page) -> None:
+    _choose(page)
+    page.keyboard.press("e")
+    field = page.get_by_label("The edited answer")
+    text = field.input_value()
+    changed = text.replace(
+        "Use a dictionary: since Python 3.7 it keeps", "A dictionary works, because it keeps"
+    )
+    field.fill(changed.replace("hashable", "hashable (immutable)"))
+    page.get_by_text("Draft saved").wait_for()
+    field.evaluate("(element) => element.closest('.editor').scrollIntoView({block: 'center'})")
+
+
+def _guidelines(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("g")
+
+
+def _help(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("?")
+
+
+def _flag(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("f")
+
+
+def _next(page: Page) -> None:
+    """Skip to the next comparison."""
+    _wait_for_comparison(page)
+    number = page.locator("[data-comparison]").get_attribute("data-comparison")
+    page.keyboard.press("s")
+    page.locator("#skip-dialog").get_by_role("button", name="Skip").click()
+    page.locator(f"[data-comparison]:not([data-comparison='{number}']), [data-nothing]").wait_for()
+
+
+def _last(page: Page) -> None:
+    _next(page)
+    page.get_by_text("All caught up").first.wait_for()

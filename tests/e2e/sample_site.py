@@ -1,0 +1,214 @@
+"""A site in the middle of a project: people, prompts, comparisons, judgements, models, a running round.
+
+Made through the services that pages and commands use.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.utils import timezone
+
+from accounts.models import Role, User
+from accounts.services import token_create, user_create
+from alignment.models import Program, Round, Stage
+from annotation.models import Comparison, Flag, Project, Prompt, Response, Side
+from annotation.records import Strength
+from annotation.services import (
+    Verdict,
+    comparison_create,
+    comparison_flag,
+    comparison_next,
+    judgement_submit,
+    membership_set,
+    project_create,
+)
+from registry.models import Checkpoint, Deployment
+from registry.services import checkpoint_register, deployment_register
+from tests.e2e.sample_texts import GUIDELINES, PAIRS
+
+PASSWORD = "a quiet morning in June"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSite:
+    """Who and what is there."""
+
+    project: Project
+    admin: User
+    annotator: User
+    colleague: User
+    newcomer: User
+    """An annotator without a project."""
+    checkpoint: Checkpoint
+    round: Round
+
+
+def make_person(name: str, role: Role = Role.ANNOTATOR, *, password: str | None = None) -> User:
+    """Somebody who works here."""
+    return user_create(username=name, role=role, password=password)
+
+
+def make_project(*, slug: str = "helpful", overlap: int = 1) -> Project:
+    """A project with guidelines and nothing else."""
+    return project_create(
+        slug=slug,
+        name="Helpful answers",
+        description="Everyday questions: code, numbers, languages. Honest and to the point.",
+        guidelines=GUIDELINES,
+        overlap=overlap,
+    )
+
+
+def make_comparison(project: Project, pair: tuple[str, str, str, str, str], *, name: str) -> Comparison:
+    """One open comparison of two answers by two models."""
+    domain, language, question, left, right = pair
+    context = [{"role": "user", "content": question}]
+    if domain == "coding":
+        before = [
+            {"role": "system", "content": "You are a patient teacher of programming. Show short examples."},
+            {"role": "user", "content": "What is a list in Python?"},
+            {
+                "role": "assistant",
+                "content": "An ordered collection: `[1, 2, 3]`. Items may repeat.",
+            },
+        ]
+        context = before + context
+    prompt = Prompt.objects.create(
+        project=project, external_id=name, domain=domain, language=language, context=context
+    )
+    responses = [
+        Response.objects.create(project=project, content=content, model_name=model, finish="stop")
+        for content, model in ((left, "orchid-secret-a"), (right, "orchid-secret-b"))
+    ]
+    return comparison_create(prompt=prompt, left=responses[0], right=responses[1], round_number=1)
+
+
+def judge_next(project: Project, annotator: User, strength: Strength, *, edited: str | None = None) -> None:
+    """Let `annotator` judge what is handed to them."""
+    assignment = comparison_next(project, annotator)
+    assert assignment is not None, "nothing is left to judge"
+    judgement_submit(
+        comparison_id=assignment.comparison_id,
+        annotator=annotator,
+        lease=assignment.lease,
+        idempotency_key=str(assignment.lease),
+        verdict=Verdict(preferred=Side.LEFT, strength=strength, edited=edited, seconds=40.0),
+    )
+
+
+def make_sample_site(folder: Path) -> SampleSite:
+    """All of it; `folder` takes the files of the checkpoints."""
+    admin, annotator = make_person("maria.keller", Role.ADMIN), make_person("tomas")
+    colleague, newcomer = make_person("aiko"), make_person("newcomer")
+    project = make_project()
+    membership_set(project, annotator, Role.ANNOTATOR, actor=admin)
+    membership_set(project, colleague, Role.ANNOTATOR, actor=admin)
+    token_create(annotator, name="Nightly export")
+    _judged_and_flagged(project, colleague)
+    for index, pair in enumerate(PAIRS):
+        make_comparison(project, pair, name=f"open-{index}")
+    checkpoint = _models(project, folder)
+    return SampleSite(
+        project=project,
+        admin=admin,
+        annotator=annotator,
+        colleague=colleague,
+        newcomer=newcomer,
+        checkpoint=checkpoint,
+        round=_round(project, checkpoint, admin, folder),
+    )
+
+
+def _judged_and_flagged(project: Project, colleague: User) -> None:
+    strengths = list(Strength)
+    for number in range(14):
+        make_comparison(project, PAIRS[number * number % len(PAIRS)], name=f"judged-{number}")
+        edited = "A better answer, written by hand." if number % 5 == 0 else None
+        judge_next(project, colleague, strengths[number * 3 % 7 % 4], edited=edited)
+    make_comparison(project, PAIRS[4], name="flagged")
+    assignment = comparison_next(project, colleague)
+    assert assignment is not None
+    comparison_flag(
+        comparison_id=assignment.comparison_id,
+        annotator=colleague,
+        lease=assignment.lease,
+        reason=Flag.Reason.BROKEN,
+        comment="The right answer is one endless word.",
+    )
+
+
+def _models(project: Project, folder: Path) -> Checkpoint:
+    """A base, what came from it, and two models that answer."""
+    made: dict[str, Checkpoint] = {}
+    recipe = (
+        ("small-base", Checkpoint.Kind.BASE, []),
+        ("helpful-round-1-reward", Checkpoint.Kind.REWARD_MODEL, [("small-base", "initial")]),
+        ("helpful-round-1-sft", Checkpoint.Kind.SFT, [("small-base", "initial")]),
+        ("helpful-round-1-dpo-a", Checkpoint.Kind.DPO, [("helpful-round-1-sft", "initial")]),
+        ("helpful-round-1-dpo-b", Checkpoint.Kind.DPO, [("helpful-round-1-sft", "initial")]),
+        (
+            "helpful-round-1",
+            Checkpoint.Kind.AVERAGE,
+            [("helpful-round-1-dpo-a", "averaged"), ("helpful-round-1-dpo-b", "averaged")],
+        ),
+    )
+    for name, kind, parents in recipe:
+        path = folder / name
+        path.mkdir(parents=True)
+        (path / "config.json").write_text(json.dumps({"name": name}))
+        made[name] = checkpoint_register(
+            name=name,
+            kind=kind,
+            path=path,
+            parents=[(made[parent], role) for parent, role in parents],
+            recipe={"learning_rate": 1e-5, "beta": 0.1, "nll": 0.2} if parents else {},
+            metrics={"loss": 0.4127, "tokens": 1_204_224, "accuracy": {"overall": 0.713}} if parents else {},
+            produced_by="round 1" if parents else "pretrain",
+        )
+    for index, name in enumerate(("helpful-round-1", "helpful-round-1-dpo-a")):
+        deployment = deployment_register(
+            name=f"helpful-{'ab'[index]}",
+            checkpoint=made[name],
+            base_url=f"http://127.0.0.1:91{index}0/v1",
+            served_name=name,
+        )
+        project.deployments.add(deployment)
+    Deployment.objects.create(
+        name="helpful-old",
+        checkpoint=made["small-base"],
+        served_name="small-base",
+        state=Deployment.State.FAILED,
+        error="The server ended before it answered: see its log.",
+    )
+    return made["helpful-round-1"]
+
+
+def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Round:
+    """A round in the middle of its reward model."""
+    round_ = Round.objects.create(
+        project=project, number=1, base=base, recipe={"name": "small", "k": 10}, launched_by=admin
+    )
+    for position, name in enumerate(Stage.Name):
+        stage = Stage.objects.create(round=round_, name=name, position=position)
+        now = timezone.now()
+        if position < 2:
+            stage.state, stage.started_at, stage.finished_at = Stage.State.FINISHED, now, now
+            stage.save()
+        if name == Stage.Name.REWARD_MODEL:
+            stage.state, stage.started_at = Stage.State.RUNNING, now
+            stage.save()
+            Program.objects.create(
+                stage=stage,
+                name="variant-1",
+                module="alignment.training.reward_model",
+                queue="training",
+                group=0,
+                folder=str(folder / "program"),
+                state=Program.State.RUNNING,
+                done=310,
+                total=900,
+                unit="steps",
+                started_at=now,
+            )
+    return round_

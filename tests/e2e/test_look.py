@@ -1,0 +1,39 @@
+"""Every page, at the narrowest and at a usual width, light and dark: readable, named, inside the window.
+
+`python -m tests.e2e.screenshots FOLDER` runs the same and keeps the pictures.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.pages import looks
+from tests.e2e.sample_site import SampleSite
+
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_is_readable_and_fits(
+    site: SampleSite, open_window: OpenWindow, screenshots_folder: Path | None, width: int, theme: str
+) -> None:
+    problems: list[str] = []
+    window, person = open_window(width=width, theme=theme), None
+    for look in looks(site):
+        if look.person != person:
+            assert look.person is not None
+            window.enter_as(look.person)
+            person = look.person
+        window.open(look.path)
+        look.prepare(window.page)
+        problems += [f"{look.name}: {problem}" for problem in window.page.evaluate(AUDIT)]
+        if screenshots_folder is not None:
+            whole = not look.name.startswith("compare-")
+            window.page.screenshot(
+                path=screenshots_folder / f"{look.name}-{width}-{theme}.png", full_page=whole
+            )
+    assert not problems, "\n".join(problems)
