@@ -181,8 +181,7 @@ def read_text(file: Path) -> Iterator[Document | Refusal]:
 def numbered_lines(file: Path) -> Iterator[tuple[int, bytes | Refusal]]:
     """Lines from 1; a refusal ends them where the gzip stream is cut short or damaged."""
     number = 0
-    opened = gzip.open(file, "rb") if file.name.endswith(GZIP_ENDING) else file.open("rb")
-    with opened as lines:
+    with gzip.open(file, "rb") if file.name.endswith(GZIP_ENDING) else file.open("rb") as lines:
         while True:
             number += 1
             try:
@@ -201,7 +200,7 @@ def row_document(line: bytes) -> Document:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise RowError("the line is not UTF-8") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RowError("the line is no JSON") from error
     if not isinstance(row, dict):
         raise RowError("the line holds no JSON object")

@@ -77,7 +77,7 @@ class TokenData:
     def _batches(
         self, windows_B: np.ndarray, length: int, rows_per_microbatch: int, ends_B: np.ndarray | None = None
     ) -> list[TokenBatch]:
-        """Batches of the windows at `windows_B`; from `ends_B` on a window has no targets."""
+        """Batches of the windows at `windows_B`; past `ends_B` a window has no targets."""
         # One token more than a row: the last token's target. Past the end of the stream, every place is a
         # document of its own.
         places_BT = windows_B[:, None] + np.arange(length + 1)
@@ -88,7 +88,7 @@ class TokenData:
         starts_BT = np.maximum(starts_BT, windows_B[:, None])
         has_target_BT = starts_BT[:, 1:] == starts_BT[:, :-1]
         if ends_B is not None:
-            has_target_BT &= places_BT[:, 1:] < ends_B[:, None]
+            has_target_BT &= places_BT[:, 1:] <= ends_B[:, None]
         targets_BT = np.where(has_target_BT, tokens_BT[:, 1:], NO_TARGET)
         positions_BT = places_BT[:, :-1] - starts_BT[:, :-1]
         num_targets = int(has_target_BT.sum())
