@@ -35,6 +35,8 @@ def parse(fields: Fields) -> PreferenceRecord:
     rejected_context, rejected = _transcript(fields.get("rejected"), "rejected")
     if chosen_context != rejected_context:
         raise RowRefused(Reason.DIFFERENT_CONTEXTS, "before the last answer")
+    if chosen_context and chosen_context[-1].role == "assistant":
+        raise RowRefused(Reason.SAME_SPEAKER_TWICE, "assistant")
     check_context(chosen_context)
     responses = (
         RankedResponse(content=check_content(chosen, "chosen"), model=MODEL, origin="chosen"),
