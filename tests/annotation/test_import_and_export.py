@@ -43,7 +43,7 @@ def export(project: str, path: Path, *arguments: str) -> list[Any]:
 
 def test_every_row_is_counted_and_the_good_ones_are_kept(tmp_path: Path) -> None:
     make_project()
-    rows = [ACCORD, *(row for row, _ in BAD_ROWS), HH, TRL]
+    rows: list[Any] = [ACCORD, *(row for row, _ in BAD_ROWS), HH, TRL]
     output = run("import_preferences", write_rows(tmp_path / "rows.jsonl", rows), "--project", "helpful")
     assert f"read {len(rows)} rows: kept 3 judgements, 0 already there, refused {len(BAD_ROWS)}" in output
     for line, (_, reason) in enumerate(BAD_ROWS, start=2):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -56,9 +57,7 @@ def test_a_comparison_is_never_handed_to_more_people_than_it_needs(
     make_comparisons(project, num_comparisons)
     annotators = people(project)
     for _ in range(5):
-        handed = all_at_once(
-            [lambda person=person: comparison_next(project, person) for person in annotators]
-        )
+        handed = all_at_once([partial(comparison_next, project, person) for person in annotators])
         assert all(number <= overlap for number in num_holders().values()), num_holders()
         # And nobody comes away empty-handed while there is a place.
         assert sum(one is not None for one in handed) == min(NUM_CLIENTS, overlap * num_comparisons)
@@ -86,7 +85,7 @@ def test_every_comparison_is_judged_once_by_people_who_work_at_the_same_time() -
             count += 1
         return count
 
-    counts = all_at_once([lambda client=client: work(client) for client in clients])
+    counts = all_at_once([partial(work, client) for client in clients])
     assert sum(int(str(count)) for count in counts) == len(comparisons)
     judged = Comparison.objects.annotate(num=Count("judgements")).values_list(
         "num", "num_judgements", "state"
@@ -131,10 +130,7 @@ def test_late_judgements_never_exceed_what_a_comparison_needs() -> None:
         return "written"
 
     outcomes = all_at_once(
-        [
-            lambda person=person, lease=lease: submit(person, lease)
-            for person, lease in zip(annotators, leases, strict=True)
-        ]
+        [partial(submit, person, lease) for person, lease in zip(annotators, leases, strict=True)]
     )
     assert Counter(outcomes) == {"written": 2, "Conflict": NUM_CLIENTS - 2}
     comparison.refresh_from_db()
