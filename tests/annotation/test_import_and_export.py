@@ -67,7 +67,8 @@ def test_the_status_tells_whether_anything_was_kept(tmp_path: Path) -> None:
     run("import_preferences", mixed, "--project", "helpful")
     with pytest.raises(CommandError, match="1 rows were refused"):
         run("import_preferences", mixed, "--project", "helpful", "--strict")
-    for name, rows in (("bad", [{}, []]), ("empty", [])):
+    cases: list[tuple[str, list[Any]]] = [("bad", [{}, []]), ("empty", [])]
+    for name, rows in cases:
         with pytest.raises(CommandError, match="Nothing was kept"):
             run("import_preferences", write_rows(tmp_path / name, rows), "--project", "helpful")
 
