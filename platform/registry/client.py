@@ -1,57 +1,81 @@
-"""Client of deployed models: asks vLLM's OpenAI-compatible server for completions of tokenised dialogs.
+"""The client of deployed models: dialogs in, answers out, over vLLM's OpenAI-compatible HTTP.
 
-Dialogs are encoded here, by the checkpoint's own tokenizer, and sent as token ids: what looks like a special
-token in somebody's message stays text. Pure: httpx and the dialog protocol, nothing of Django.
+Prompts travel as token ids, encoded by the dialog protocol with the checkpoint's own tokenizer, so that a
+deployed model reads exactly what it was trained on. Pure: HTTP and the `tokenizers` library, no database.
 """
 
+import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
-from accounts.errors import Unavailable
+from accounts.errors import Invalid, Unavailable
 from pretrain.dialog import DialogEncoder, MessageLike
 
-BATCH = 64
-"""Contexts of one request: large enough that HTTP costs little, small enough to be answered in seconds."""
-NUM_TRIES = 4
-FIRST_WAIT_SECONDS = 0.5
-TIMEOUT = httpx.Timeout(300.0, connect=5.0)
+BATCH_ANSWERS = 64
+"""Answers asked for in one request."""
+
+BATCHES_AT_ONCE = 4
+"""With 64 answers each this fills a server's 256 places."""
+
+SEEDED_AT_ONCE = 48
+"""Requests under way when every prompt travels alone."""
+
+TIMEOUT = httpx.Timeout(600.0, connect=5.0, pool=None)
+"""Answers take their time; a server that is there accepts at once."""
+
+NUM_TRIES = 5
+FIRST_PAUSE_SECONDS = 0.25
+"""Doubled after each try: 4 s in all, more than an exchange of weights takes."""
+
+TRANSIENT_STATUSES = {502, 503, 504}
+"""Answers of a proxy, or of a server whose weights are being exchanged."""
+
+TRANSIENT_ERRORS = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
-class ServerError(Unavailable):
-    """The model's server cannot be asked; the sentence says what to do."""
+class ModelAway(Unavailable):
+    """The model's server does not answer; the sentence says what to do."""
+
+
+class ModelRefused(Invalid):
+    """The model's server will not answer this dialog, and says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """One answer of a model."""
+    """One answer of a deployed model."""
 
     content: str
     num_tokens: int
-    finish: str
-    """`stop` where the model ended its turn, `length` where it was cut off."""
+    """Tokens sampled, the one that ends the answer included."""
+    finish: Literal["stop", "length"]
     seconds: float
-    """How long the request took that this answer came with."""
-
-
-@lru_cache(maxsize=16)
-def encoder_of(tokenizer_folder: Path) -> DialogEncoder:
-    """The encoder of a checkpoint folder; folders are immutable, so it is read once."""
-    return DialogEncoder.from_folder(tokenizer_folder)
+    """From asking to having it, with those it was asked for together with."""
 
 
 class ChatClient:
-    """Asks one deployment."""
+    """One deployed model. Holds no connection between calls; any thread may use it."""
 
-    def __init__(self, base_url: str, served_name: str, tokenizer_folder: Path) -> None:
-        self._base_url = base_url.rstrip("/")
+    def __init__(
+        self,
+        base_url: str,
+        served_name: str,
+        tokenizer_folder: Path,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._base_url = base_url
         self._served_name = served_name
-        self._encoder = encoder_of(Path(tokenizer_folder))
+        self._encoder = DialogEncoder.from_folder(tokenizer_folder)
+        self._transport = transport
+        self._sleep = sleep
 
     def complete(
         self,
@@ -63,74 +87,113 @@ class ChatClient:
         max_tokens: int,
         seed: int | None = None,
     ) -> list[list[Completion]]:
-        """`n` answers for each context, in order. Raises ServerError where the server is away or refuses."""
-        answers: list[list[Completion]] = []
-        with httpx.Client(base_url=self._base_url, timeout=TIMEOUT) as http:
-            for index, batch in enumerate(_batches(contexts)):
-                body: dict[str, Any] = {  # Any: JSON
-                    "model": self._served_name,
-                    "prompt": [self._encoder.encode_context(context) for context in batch],
-                    "n": n,
-                    "temperature": temperature,
-                    "top_p": top_p,
-                    "max_tokens": max_tokens,
-                    "stop_token_ids": [self._encoder.eot_id, self._encoder.eom_id],
-                    "return_token_ids": True,
-                }
-                if seed is not None:
-                    body["seed"] = seed + index
-                started = time.monotonic()
-                choices = self._post(http, body)["choices"]
-                answers += self._read(choices, len(batch), n, time.monotonic() - started)
-        return answers
+        """`n` answers to each context, in order.
 
-    def _read(
+        Without a seed contexts travel in batches: two to three times less work for everybody. With one,
+        each context travels alone with a seed of its own, drawn from `seed`, the model's name and the
+        context's place, and the same call gives the same answers; one seed for a whole batch would give
+        all its contexts the same luck. Raises ModelAway when the server does not answer, ModelRefused when
+        a context is too long for the model.
+        """
+        prompts = [self._encoder.encode_context(context) for context in contexts]
+        size, at_once = (max(1, BATCH_ANSWERS // n), BATCHES_AT_ONCE) if seed is None else (1, SEEDED_AT_ONCE)
+        batches = [range(start, min(start + size, len(prompts))) for start in range(0, len(prompts), size)]
+        sampling = {"n": n, "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+        limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+        with (
+            httpx.Client(
+                base_url=self._base_url, timeout=TIMEOUT, limits=limits, transport=self._transport
+            ) as server,
+            ThreadPoolExecutor(max_workers=max(1, min(at_once, len(batches)))) as pool,
+        ):
+
+            def ask(batch: range) -> list[list[Completion]]:
+                body = {
+                    **sampling,
+                    "prompt": [prompts[place] for place in batch],
+                    "seed": None if seed is None else self._seed(seed, batch.start),
+                }
+                return self._ask(server, body, n)
+
+            return [answers for found in pool.map(ask, batches) for answers in found]
+
+    def answer(
         self,
-        choices: list[dict[str, Any]],  # Any: JSON
-        num_contexts: int,
+        context: Sequence[MessageLike],
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_tokens: int,
+        seed: int | None = None,
+    ) -> Completion:
+        """One answer to one dialog. Raises what `complete` raises."""
+        found = self.complete(
+            [context], temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed
+        )
+        return found[0][0]
+
+    def _ask(
+        self,
+        server: httpx.Client,
+        body: dict[str, Any],  # Any: JSON
         n: int,
-        seconds: float,
     ) -> list[list[Completion]]:
-        """The server's choices, grouped by context."""
-        assert len(choices) == num_contexts * n, (len(choices), num_contexts, n)
-        ordered = sorted(choices, key=lambda choice: int(choice["index"]))
-        completions = [
+        """One request: `n` answers to each of its prompts."""
+        began = time.monotonic()
+        response = self._post(
+            server,
+            {
+                **body,
+                "model": self._served_name,
+                "stop_token_ids": list(self._encoder.stop_ids),
+                "return_token_ids": True,
+            },
+        )
+        seconds = time.monotonic() - began
+        choices = sorted(response.json()["choices"], key=lambda choice: choice["index"])
+        assert len(choices) == n * len(body["prompt"]), (len(choices), n, len(body["prompt"]))
+        answers = [
             Completion(
-                content=self._encoder.decode(choice["token_ids"]).strip(),
+                content=self._encoder.decode(choice["token_ids"]),
                 num_tokens=len(choice["token_ids"]),
                 finish="stop" if choice["finish_reason"] == "stop" else "length",
                 seconds=seconds,
             )
-            for choice in ordered
+            for choice in choices
         ]
-        return [completions[start : start + n] for start in range(0, len(completions), n)]
+        return [answers[start : start + n] for start in range(0, len(answers), n)]
 
-    def _post(self, http: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
-        """Send the request; try again while the server cannot be reached or is busy."""
-        wait = FIRST_WAIT_SECONDS
-        for attempt in range(1, NUM_TRIES + 1):
+    def _post(self, server: httpx.Client, body: dict[str, Any]) -> httpx.Response:  # Any: JSON
+        """Ask, again after a pause where the trouble may pass. Raises ModelAway where it does not."""
+        trouble = ""
+        for number in range(NUM_TRIES):
+            if number:
+                self._sleep(FIRST_PAUSE_SECONDS * 2 ** (number - 1))
             try:
-                answer = http.post("/v1/completions", json=body)
-            except httpx.TransportError as error:
-                if attempt == NUM_TRIES:
-                    raise ServerError(
-                        f"The model server at {self._base_url} does not answer ({type(error).__name__}): "
-                        "see the models page for its state and log."
-                    ) from error
-            else:
-                if answer.status_code == httpx.codes.OK:
-                    read: dict[str, Any] = answer.json()
-                    return read
-                if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR or attempt == NUM_TRIES:
-                    raise ServerError(
-                        f"The model server at {self._base_url} refused: "
-                        f"{answer.status_code} {answer.text[:300]}"
-                    )
-            time.sleep(wait)
-            wait *= 2
-        raise AssertionError("unreachable")
+                response = server.post("/v1/completions", json=body)
+            except TRANSIENT_ERRORS as error:
+                trouble = f"{type(error).__name__} {error}".strip()
+                continue
+            except httpx.TimeoutException as error:
+                raise self._away(f"no answer within {TIMEOUT.read:.0f} s") from error
+            if response.status_code not in TRANSIENT_STATUSES:
+                break
+            trouble = f"status {response.status_code}"
+        else:
+            raise self._away(trouble)
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            reason = response.json()["error"]["message"]
+            raise ModelRefused(f"The model {self._served_name} cannot answer this dialog: {reason}")
+        if response.is_error:
+            raise self._away(f"status {response.status_code}: {response.text[:200]}")
+        return response
 
+    def _away(self, trouble: str) -> ModelAway:
+        return ModelAway(
+            f"The model {self._served_name} at {self._base_url} does not answer ({trouble}): "
+            "see the deployment's log and deploy the model again."
+        )
 
-def _batches(contexts: Sequence[Sequence[MessageLike]]) -> Iterator[Sequence[Sequence[MessageLike]]]:
-    for start in range(0, len(contexts), BATCH):
-        yield contexts[start : start + BATCH]
+    def _seed(self, seed: int, place: int) -> int:
+        digest = hashlib.sha256(f"{seed}:{self._served_name}:{place}".encode()).digest()
+        return int.from_bytes(digest[:6], "big")

@@ -1,0 +1,234 @@
+"""vLLM inside a program: a policy that answers, a reward model that scores, weights that move.
+
+Comes in: checkpoint folders, token ids. Goes out: generated answers, raw rewards. Engines live in this
+process. Every folder that has a canary.json is checked against it when its weights are loaded or swapped.
+"""
+
+import gc
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alignment.canary import TOLERANCE, Canary, canary_difference, engine_precision, read_canary
+from alignment.programs import EngineConfig, SamplingConfig
+from alignment.sampling.offline import (
+    LLM,
+    LlamaForCausalLM,
+    ModelRegistry,
+    PoolingParams,
+    SamplingParams,
+    torch,
+)
+from alignment.sampling.options import (
+    EngineOptions,
+    engine_options,
+    model_config,
+    num_cpu_processes,
+    num_engine_threads,
+    same_architecture,
+)
+from pretrain.dialog import DialogEncoder, MessageLike
+from pretrain.run import ProgramError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One generated answer."""
+
+    content: str
+    num_tokens: int
+    """Tokens sampled, the one that ends the answer included."""
+    finish: Literal["stop", "length"]
+
+
+class PolicyEngine:
+    """A causal language model that answers dialogs."""
+
+    def __init__(self, folder: Path, config: EngineConfig, *, num_engines: int = 1) -> None:
+        """Load `folder`; `num_engines` engines share the device's memory.
+
+        Raises ProgramError where the loaded model does not give the folder's canary log-probabilities.
+        """
+        self._config = config
+        self._num_engines = num_engines
+        self._load(folder)
+
+    def encode(self, context: Sequence[MessageLike]) -> list[int]:
+        """The token ids that the policy continues."""
+        return self.encoder.encode_context(context)
+
+    def max_prompt_tokens(self, sampling: SamplingConfig) -> int:
+        """The longest prompt that leaves room for an answer."""
+        return self.max_model_len - sampling.max_tokens
+
+    def answer(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], sampling: SamplingConfig, *, n: int
+    ) -> list[list[Answer]]:
+        """`n` answers to each prompt of token ids. The same seed and weights give the same answers.
+
+        Answer i of a prompt draws with its seed + i, so seeds must lie apart (`prompt_seed`).
+        """
+        params = [
+            SamplingParams(
+                n=n,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_tokens,
+                seed=seed,
+                stop_token_ids=list(self.encoder.stop_ids),
+                detokenize=False,
+            )
+            for seed in seeds
+        ]
+        outputs = self._llm.generate(token_prompts(prompts), params, use_tqdm=False)
+        return [[self._answer(completion) for completion in output.outputs] for output in outputs]
+
+    def swap_weights(self, folder: Path) -> bool:
+        """Hold the weights of `folder` from now on.
+
+        True when they moved into the running engine and the canary proved it, False when a new engine had
+        to be built: another architecture, no canary, or weights that did not arrive (vLLM keeps stale
+        ones of tied embeddings without a word).
+        """
+        if same_architecture(self.folder, folder):
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+            self._llm.reset_prefix_cache()
+            canary = read_canary(folder)
+            if canary is not None and self.canary_difference(canary) <= TOLERANCE[engine_precision(folder)]:
+                self._adopt(folder)
+                return True
+        self.close()
+        self._load(folder)
+        return False
+
+    def canary_difference(self, canary: Canary) -> float:
+        """How far the engine's log-probabilities are from the canary's."""
+        params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        (output,) = self._llm.generate(token_prompts([canary.token_ids]), params, use_tqdm=False)
+        told = zip(canary.token_ids[1:], output.prompt_logprobs[1:], strict=True)
+        return canary_difference(canary, [logprobs[token_id].logprob for token_id, logprobs in told])
+
+    def close(self) -> None:
+        """Free the engine's memory."""
+        shut_down(self._llm)
+        del self._llm
+        gc.collect()
+
+    def _load(self, folder: Path) -> None:
+        options = offline_options(folder, self._config, num_engines=self._num_engines)
+        self._llm = LLM(**options, skip_tokenizer_init=True)
+        self._adopt(folder)
+        canary = read_canary(folder)
+        if canary is None:
+            return
+        difference = self.canary_difference(canary)
+        if difference > TOLERANCE[engine_precision(folder)]:
+            raise ProgramError(
+                f"vLLM's log-probabilities for {folder} are {difference:.4f} away from its canary.json: "
+                "the folder was changed after it was written, register the model again."
+            )
+
+    def _adopt(self, folder: Path) -> None:
+        self.folder = folder
+        self.encoder = DialogEncoder.from_folder(folder)
+        self.max_model_len: int = self._llm.model_config.max_model_len
+
+    def _answer(self, completion: Any) -> Answer:  # Any: vLLM's CompletionOutput
+        assert completion.finish_reason in ("stop", "length"), completion.finish_reason
+        return Answer(
+            content=self.encoder.decode(completion.token_ids),
+            num_tokens=len(completion.token_ids),
+            finish=completion.finish_reason,
+        )
+
+
+class RewardEngine:
+    """A reward model: one number for a context and a response."""
+
+    def __init__(self, folder: Path, config: EngineConfig, *, num_engines: int = 1) -> None:
+        self.encoder = DialogEncoder.from_folder(folder)
+        self._llm = LLM(
+            **offline_options(folder, config, num_engines=num_engines),
+            runner="pooling",
+            convert="classify",
+            # vLLM's own causal model with a head on top; by its own name the class would come from
+            # transformers, slower.
+            hf_overrides={"architectures": causal_architectures(folder)},
+        )
+        self._max_model_len: int = self._llm.model_config.max_model_len
+
+    def rewards(self, context: Sequence[MessageLike], responses: Sequence[str]) -> list[float]:
+        """The raw reward of each response to one context."""
+        return self.rewards_many([(context, responses)])[0]
+
+    def rewards_many(self, cases: Sequence[tuple[Sequence[MessageLike], Sequence[str]]]) -> list[list[float]]:
+        """The raw rewards of each case's responses, in order. Equal responses are scored once.
+
+        A row longer than the model's limit loses its beginning.
+        """
+        rows: dict[tuple[int, str], list[int]] = {}
+        for number, (context, responses) in enumerate(cases):
+            prompt = self.encoder.encode_context(context)
+            for response in responses:
+                row = prompt + self.encoder.encode_response(response)[0]
+                rows[number, response] = row[-self._max_model_len :]
+        found = dict(zip(rows, self._score(list(rows.values())), strict=True))
+        return [[found[number, response] for response in case[1]] for number, case in enumerate(cases)]
+
+    def close(self) -> None:
+        """Free the engine's memory."""
+        shut_down(self._llm)
+        del self._llm
+        gc.collect()
+
+    def _score(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        # vLLM would put a sigmoid on the reward.
+        params = PoolingParams(use_activation=False)
+        outputs = self._llm.encode(token_prompts(rows), params, pooling_task="classify", use_tqdm=False)
+        return [float(output.outputs.data[0]) for output in outputs]
+
+
+def prompt_seed(seed: int, prompt_id: str) -> int:
+    """A seed for one prompt: far from other prompts' seeds, the same in every run and on every worker."""
+    digest = hashlib.sha256(f"{seed}:{prompt_id}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def on_cpu() -> bool:
+    """Whether engines compute on the CPU."""
+    return not torch.accelerator.is_available()
+
+
+def num_workers(folder: Path, config: EngineConfig) -> int:
+    """How many processes should sample from this model, each with engines of its own."""
+    return num_cpu_processes(folder, config) if on_cpu() else 1
+
+
+def offline_options(folder: Path, config: EngineConfig, *, num_engines: int) -> EngineOptions:
+    """The arguments of an offline engine; torch gets the engine's number of threads."""
+    cpu = on_cpu()
+    if cpu and torch.get_num_threads() != (num_threads := num_engine_threads(folder, config)):
+        torch.set_num_threads(num_threads)
+    if "LlamaForCausalLM" in causal_architectures(folder):
+        # With the class at hand vLLM need not start a process that imports it all to look at it: 14 s
+        # for the first engine on a machine.
+        ModelRegistry.register_model("LlamaForCausalLM", LlamaForCausalLM)
+    return engine_options(folder, config, num_engines=num_engines, on_cpu=cpu)
+
+
+def causal_architectures(folder: Path) -> list[str]:
+    """The folder's architectures as causal language models, whatever head they have."""
+    names: list[str] = model_config(folder)["architectures"]
+    return [name.replace("ForSequenceClassification", "ForCausalLM") for name in names]
+
+
+def token_prompts(rows: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
+    """Rows of token ids as vLLM takes them."""
+    return [{"prompt_token_ids": list(row)} for row in rows]
+
+
+def shut_down(llm: LLM) -> None:
+    """Stop an engine; its memory goes with the last reference."""
+    llm.llm_engine.engine_core.shutdown()

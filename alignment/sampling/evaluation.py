@@ -1,0 +1,244 @@
+"""`python -m alignment.sampling.evaluation run.json`: what several policies answer to held-out prompts.
+
+Comes in: policies, a reward model, held-out PromptRecords and PreferenceRecords. Goes out: a JSONL of
+SampledAnswers and the result that EvaluationConfig describes: rewards and lengths of each policy, how often
+the first beats the others by reward, and how often the reward model agrees with people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.programs import EvaluationConfig
+from alignment.records import PromptRecord, SampledAnswer
+from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
+from alignment.sampling.prompts import chunks, fitting, read_prompts
+from alignment.sampling.workers import Work, run_jobs
+from alignment.win_rate import paired_outcomes, win_rate
+from annotation.records import PreferenceRecord, read_records, write_records
+from pretrain.run import ProgramError, RunFolder, program_main
+
+CHUNK_ANSWERS = 512
+"""Answers of one job."""
+
+CHUNK_RECORDS = 512
+"""Held-out records scored in one job."""
+
+SAMPLES_PER_POLICY = 5
+"""Answers written into metrics.jsonl for people to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerJob:
+    """Prompts for one policy."""
+
+    policy: str
+    prompts: Sequence[PromptRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyJob:
+    """Held-out records for the reward model."""
+
+    records: Sequence[PreferenceRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of a job."""
+
+    answers: Sequence[SampledAnswer] = ()
+    num_tokens: Sequence[int] = ()
+    """Of each answer."""
+    margins: Sequence[tuple[str, float]] = ()
+    num_prompts: int = 0
+
+
+def run(config: EvaluationConfig, folder: RunFolder) -> None:
+    """The program. Raises ProgramError for prompts or policies that cannot be used."""
+    prompts = usable_prompts(config)
+    jobs = plan(config, prompts)
+    total = len(prompts) * len(config.policies)
+    reports: list[Report] = []
+
+    def keep(report: Report) -> None:
+        reports.append(report)
+        done = sum(each.num_prompts for each in reports)
+        folder.progress(done, total, "prompts")
+
+    run_jobs(
+        len(jobs), num_processes=num_processes(config), start=lambda: worker(config, jobs), on_report=keep
+    )
+    answers = in_order([answer for report in reports for answer in report.answers], config, prompts)
+    write_records(config.answers, answers)
+    write_samples(folder, config, prompts, answers)
+    margins = [margin for report in reports for margin in report.margins]
+    folder.finish(
+        {
+            "num_tokens": sum(sum(report.num_tokens) for report in reports),
+            "reward_model": pair_accuracy(margins) if margins else None,
+            "mean_reward": {
+                name: fmean(answer.reward for answer in answers if answer.policy == name)
+                for name in config.policies
+            },
+            "win_rate": win_rates(config, answers),
+            "mean_tokens": mean_tokens(config, reports),
+        }
+    )
+
+
+def usable_prompts(config: EvaluationConfig) -> list[PromptRecord]:
+    """The prompts that leave every policy room for an answer."""
+    prompts = read_prompts(config.prompts)
+    for policy in config.policies.values():
+        prompts, _ = fitting(prompts, policy, config.engine, config.sampling)
+    if not prompts:
+        raise ProgramError(f"No prompt of {config.prompts} fits every policy: give shorter ones.")
+    return prompts
+
+
+def plan(config: EvaluationConfig, prompts: Sequence[PromptRecord]) -> list[AnswerJob | AccuracyJob]:
+    """Jobs policy by policy, so that each worker swaps weights once a policy."""
+    size = max(1, CHUNK_ANSWERS // config.samples_per_prompt)
+    answer_jobs = [
+        AnswerJob(policy=policy, prompts=part) for policy in config.policies for part in chunks(prompts, size)
+    ]
+    records = [] if config.holdout is None else list(read_records(config.holdout, PreferenceRecord))
+    return [*answer_jobs, *(AccuracyJob(records=part) for part in chunks(records, CHUNK_RECORDS))]
+
+
+def num_processes(config: EvaluationConfig) -> int:
+    """How many workers share the jobs."""
+    return num_workers(next(iter(config.policies.values())), config.engine)
+
+
+def worker(config: EvaluationConfig, jobs: Sequence[AnswerJob | AccuracyJob]) -> Work[Report]:
+    """Load the reward model; what is returned does one job. The policy's engine comes with its first job."""
+    num_engines = 2 * num_processes(config)
+    reward_model = RewardEngine(config.reward_model, config.engine, num_engines=num_engines)
+    engine: PolicyEngine | None = None
+
+    def engine_of(policy: str) -> PolicyEngine:
+        nonlocal engine
+        folder = config.policies[policy]
+        if engine is None:
+            engine = PolicyEngine(folder, config.engine, num_engines=num_engines)
+        elif engine.folder != folder:
+            engine.swap_weights(folder)
+        return engine
+
+    def work(number: int) -> Report:
+        job = jobs[number]
+        if isinstance(job, AccuracyJob):
+            return accuracy_report(reward_model, job)
+        return answer_report(config, engine_of(job.policy), reward_model, job)
+
+    return work
+
+
+def answer_report(
+    config: EvaluationConfig, engine: PolicyEngine, reward_model: RewardEngine, job: AnswerJob
+) -> Report:
+    """Sample a policy's answers and score them."""
+    drawn = engine.answer(
+        [engine.encode(prompt.context) for prompt in job.prompts],
+        # Another policy draws with other random numbers: else equal models would give equal answers.
+        [prompt_seed(config.sampling.seed, f"{job.policy}:{prompt.id}") for prompt in job.prompts],
+        config.sampling,
+        n=config.samples_per_prompt,
+    )
+    rewards = reward_model.rewards_many(
+        [
+            (prompt.context, [answer.content for answer in answers])
+            for prompt, answers in zip(job.prompts, drawn, strict=True)
+        ]
+    )
+    answers = [
+        SampledAnswer(
+            prompt_id=prompt.id,
+            domain=prompt.domain,
+            policy=job.policy,
+            sample=sample,
+            content=answer.content,
+            reward=reward,
+        )
+        for prompt, row, scores in zip(job.prompts, drawn, rewards, strict=True)
+        for sample, (answer, reward) in enumerate(zip(row, scores, strict=True))
+    ]
+    return Report(
+        answers=answers,
+        num_tokens=[answer.num_tokens for row in drawn for answer in row],
+        num_prompts=len(job.prompts),
+    )
+
+
+def accuracy_report(reward_model: RewardEngine, job: AccuracyJob) -> Report:
+    """The reward model's margins on pairs that people judged."""
+    rewards = reward_model.rewards_many(
+        [(record.context, [response.content for response in record.responses]) for record in job.records]
+    )
+    return Report(
+        margins=[
+            margin
+            for record, scores in zip(job.records, rewards, strict=True)
+            for margin in judged_margins(record, scores)
+        ]
+    )
+
+
+def in_order(
+    answers: Sequence[SampledAnswer], config: EvaluationConfig, prompts: Sequence[PromptRecord]
+) -> list[SampledAnswer]:
+    """Policy by policy, prompts as they were given, whichever worker was first."""
+    policies = {name: place for place, name in enumerate(config.policies)}
+    places = {prompt.id: place for place, prompt in enumerate(prompts)}
+    return sorted(
+        answers, key=lambda answer: (policies[answer.policy], places[answer.prompt_id], answer.sample)
+    )
+
+
+def win_rates(
+    config: EvaluationConfig, answers: Sequence[SampledAnswer]
+) -> dict[str, dict[str, Any]]:  # Any: figures, written as JSON
+    """How often the first policy's answers have the higher reward than each other policy's."""
+    rewards: dict[str, dict[str, list[float]]] = {name: {} for name in config.policies}
+    for answer in answers:
+        rewards[answer.policy].setdefault(answer.prompt_id, []).append(answer.reward)
+    first, *others = config.policies
+    return {
+        other: win_rate(
+            {
+                prompt: paired_outcomes(found, rewards[other][prompt])
+                for prompt, found in rewards[first].items()
+            }
+        )
+        for other in others
+    }
+
+
+def mean_tokens(config: EvaluationConfig, reports: Sequence[Report]) -> dict[str, float]:
+    """The mean length of each policy's answers."""
+    lengths: dict[str, list[int]] = {name: [] for name in config.policies}
+    for report in reports:
+        for answer, num_tokens in zip(report.answers, report.num_tokens, strict=True):
+            lengths[answer.policy].append(num_tokens)
+    return {name: fmean(found) for name, found in lengths.items()}
+
+
+def write_samples(
+    folder: RunFolder,
+    config: EvaluationConfig,
+    prompts: Sequence[PromptRecord],
+    answers: Sequence[SampledAnswer],
+) -> None:
+    """The same few prompts' answers of every policy, for people to compare."""
+    asked = {prompt.id: prompt.context[-1].content for prompt in prompts[:SAMPLES_PER_POLICY]}
+    for answer in answers:
+        if answer.prompt_id in asked and answer.sample == 0:
+            folder.sample(asked[answer.prompt_id], answer.content, policy=answer.policy, reward=answer.reward)
+
+
+if __name__ == "__main__":
+    program_main(EvaluationConfig, run)

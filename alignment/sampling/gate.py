@@ -1,0 +1,52 @@
+"""Shuts a model server while its weights are exchanged: ASGI middleware of the served vLLM.
+
+Nobody may be answered by weights that the canary has not proved, but the canary itself asks the server.
+So the gate refuses every request under /v1 with 503 while it is closed, except those that carry the key it
+was closed with. A server whose exchange failed stays shut. No imports of ours: the server loads this file.
+
+`POST /gate/close` and `POST /gate/open`, the key in the header `X-Gate-Key`.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]  # Any: the ASGI specification's own types
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEY_HEADER = b"x-gate-key"
+
+
+class Gate:
+    """The middleware. One server process has one gate."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._key: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for the gate, or pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        key = dict(scope["headers"]).get(KEY_HEADER)
+        if scope["path"] == "/gate/close":
+            self._key = key
+            await reply(send, 200, b"{}")
+        elif scope["path"] == "/gate/open":
+            self._key = None
+            await reply(send, 200, b"{}")
+        elif self._key is not None and scope["path"].startswith("/v1/") and key != self._key:
+            await reply(send, 503, b'{"error": "The weights are being exchanged: try again in a second."}')
+        else:
+            await self._app(scope, receive, send)
+
+
+async def reply(send: Send, status: int, body: bytes) -> None:
+    """A whole JSON response."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

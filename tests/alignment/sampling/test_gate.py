@@ -1,0 +1,43 @@
+"""The gate of a model server, in front of an application that answers everything."""
+
+import asyncio
+
+import httpx
+
+from alignment.sampling.gate import Gate, Receive, Scope, Send, reply
+
+
+async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+    await reply(send, 200, b'"answered"')
+
+
+def statuses(*requests: tuple[str, str | None]) -> list[int]:
+    """The statuses of requests (path, key) sent one after the other."""
+
+    async def ask() -> list[int]:
+        transport = httpx.ASGITransport(app=Gate(answering))  # type: ignore[arg-type]  # looser ASGI types
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            return [
+                (await client.post(path, headers={"X-Gate-Key": key} if key else {})).status_code
+                for path, key in requests
+            ]
+
+    return asyncio.run(ask())
+
+
+def test_an_open_gate_lets_everybody_through() -> None:
+    assert statuses(("/v1/completions", None), ("/health", None)) == [200, 200]
+
+
+def test_a_closed_gate_refuses_all_but_who_closed_it() -> None:
+    assert statuses(
+        ("/gate/close", "key"),
+        ("/v1/completions", None),
+        ("/v1/completions", "other"),
+        ("/v1/completions", "key"),
+        ("/health", None),
+    ) == [200, 503, 503, 200, 200]
+
+
+def test_an_opened_gate_lets_everybody_through_again() -> None:
+    assert statuses(("/gate/close", "key"), ("/gate/open", "key"), ("/v1/completions", None))[-1] == 200

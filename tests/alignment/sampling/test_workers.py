@@ -1,0 +1,59 @@
+"""Sharing jobs between processes: all done once, and failures told, whichever worker they are in."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from alignment.sampling.workers import run_jobs
+from pretrain.run import ProgramError
+
+
+def squares() -> Callable[[int], int]:
+    return lambda job: job * job
+
+
+@pytest.mark.parametrize("num_processes", [1, 3])
+def test_every_job_is_done_once_and_reported_here(num_processes: int) -> None:
+    reports: list[int] = []
+
+    run_jobs(20, num_processes=num_processes, start=squares, on_report=reports.append)
+
+    assert sorted(reports) == [job * job for job in range(20)]
+
+
+def test_several_processes_share_the_jobs() -> None:
+    reports: list[tuple[int, int]] = []
+
+    run_jobs(
+        200,
+        num_processes=2,
+        start=lambda: lambda job: (job, os.getpid()),
+        on_report=reports.append,
+    )
+
+    assert os.getpid() not in {pid for _, pid in reports}
+    assert sorted(job for job, _ in reports) == list(range(200))
+
+
+def test_no_jobs_start_no_worker() -> None:
+    def start() -> Callable[[int], int]:
+        raise AssertionError("A worker was started for nothing.")
+
+    run_jobs(0, num_processes=2, start=start, on_report=lambda _: None)
+
+
+def test_a_workers_sentence_for_the_user_comes_through() -> None:
+    def start() -> Callable[[int], int]:
+        raise ProgramError("The folder is empty: give another.")
+
+    with pytest.raises(ProgramError, match="The folder is empty"):
+        run_jobs(4, num_processes=2, start=start, on_report=lambda _: None)
+
+
+def test_a_worker_that_dies_is_noticed() -> None:
+    def start() -> Callable[[int], int]:
+        return lambda job: os._exit(7)
+
+    with pytest.raises(RuntimeError, match="status 7"):
+        run_jobs(4, num_processes=2, start=start, on_report=lambda _: None)
