@@ -109,7 +109,8 @@ def project_prompts(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         refusals: list[Refusal] = []
         counts = _import(project, form.cleaned_data["file"], form.cleaned_data["holdout"], refusals, user)
-        context |= {"counts": counts, "refusals": refusals, "form": PromptsForm()}
+        refused = [(reason.value, number) for reason, number in counts.refused.items()]
+        context |= {"counts": counts, "refused": refused, "refusals": refusals, "form": PromptsForm()}
     prompts = Prompt.objects.filter(project=project)
     context["page"] = Paginator(prompts, PROMPTS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotation/project_prompts.html", context, status=_status(form))
