@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,7 +14,13 @@ from tests.e2e.product.stack import RunningStack, write_corpus
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """PostgreSQL, Valkey, web, workers and the reconciler of model servers, as `make serve` starts them."""
     var = tmp_path_factory.mktemp("stack") / "var"
-    with local_stack(var) as state:
+    with pytest.MonkeyPatch.context() as environment:
+        # The test run's own servers are not the stack's.
+        for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_ALLOW_ASYNC_UNSAFE"):
+            environment.delenv(name, raising=False)
+        started = ExitStack()
+        state = started.enter_context(local_stack(var))
+    with started:
         yield RunningStack(state=state, var=var)
 
 
