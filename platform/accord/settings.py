@@ -56,7 +56,11 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": {**database_settings(ENV.database_url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    "default": {
+        **database_settings(ENV.database_url),
+        # Under ASGI each request has a thread of its own: a connection kept per thread is never used again.
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 32}},
+    }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
