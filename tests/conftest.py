@@ -32,7 +32,7 @@ BROKER_PORT = free_port()
 BROKER_PASSWORD = secrets.token_urlsafe(16)
 
 os.environ["ACCORD_VAR"] = str(FOLDER / "var")
-(FOLDER / "var" / "static").mkdir(parents=True)  # else WhiteNoise warns
+(FOLDER / "var" / "static").mkdir(parents=True)  # WhiteNoise warns of its absence
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("DATABASE_URL", postgres_url(FOLDER / "postgres"))

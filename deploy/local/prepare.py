@@ -9,6 +9,7 @@ an admin exists nothing is made and nothing printed.
 import os
 import secrets
 import sys
+from pathlib import Path
 
 import django
 from django.conf import settings
@@ -38,6 +39,7 @@ def main() -> None:
     """Migrate, then see to the admin."""
     settings_module_default()
     django.setup()
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of its absence
     call_command("migrate", interactive=False, verbosity=0)
     password = admin_create()
     if password is not None:
