@@ -191,8 +191,8 @@ def _comparisons(
     keys = [_import_key(record) for _, record in named]
     for comparison in (
         Comparison.objects.filter(project=project, import_key__in=set(keys))
-        .select_related("left", "right")
-        .prefetch_related("judgements")
+        # Not joined: right after a large import the planner knows no sizes, and a join took minutes.
+        .prefetch_related("left", "right", "judgements")
         .order_by("pk")
     ):
         judged_by = {judgement.annotator_id for judgement in comparison.judgements.all()}
