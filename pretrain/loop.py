@@ -83,14 +83,48 @@ class LoopState:
     totals: dict[str, float] = field(default_factory=dict)
     final: dict[str, float] = field(default_factory=dict)
 
+    def add(self, metrics: dict[str, float], seconds: float, num_steps: int) -> None:
+        """Take in one step of `num_steps`."""
+        add_up(self.totals, metrics)
+        if self.step >= num_steps - num_final_steps(num_steps):
+            add_up(self.final, metrics)
+        self.step += 1
+        self.seconds += seconds
 
-@dataclass
-class LogWindow:
-    """Sums since the last row of metrics."""
+    def result(self, num_steps: int) -> LoopResult:
+        """What the finished loop knows."""
+        final = {name: value / num_final_steps(num_steps) for name, value in self.final.items()}
+        return LoopResult(num_steps=self.step, seconds=self.seconds, final=final, totals=self.totals)
 
-    started: float
-    num_steps: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+
+class Reporter:
+    """Adds up metrics and tells them and the progress to the run folder at their times."""
+
+    def __init__(self, folder: RunFolder, config: LoopConfig, step: int) -> None:
+        self._folder = folder
+        self._config = config
+        self._started = self._spoke = time.perf_counter()
+        self._num_steps = 0
+        self._sums: dict[str, float] = {}
+        folder.progress(step, config.num_steps, "steps")
+
+    def report(self, step: int, metrics: dict[str, float], learning_rate: float) -> None:
+        """Take in one step's metrics, `step` steps being done."""
+        add_up(self._sums, metrics)
+        self._num_steps += 1
+        now = time.perf_counter()
+        finished = step == self._config.num_steps
+        if self._num_steps == self._config.log_every or finished:
+            seconds = max(now - self._started, 1e-9)
+            means = {name: value / self._num_steps for name, value in self._sums.items()}
+            means["steps_per_second"] = self._num_steps / seconds
+            if "num_tokens" in self._sums:
+                means["tokens_per_second"] = self._sums["num_tokens"] / seconds
+            self._folder.metrics(step, learning_rate=learning_rate, **means)
+            self._started, self._num_steps, self._sums = now, 0, {}
+        if now - self._spoke >= PROGRESS_SECONDS or finished:
+            self._folder.progress(step, self._config.num_steps, "steps")
+            self._spoke = now
 
 
 def train(
@@ -118,46 +152,25 @@ def train(
     checkpoint = folder.path / CHECKPOINT_NAME
     state = load_checkpoint(checkpoint, model, optimizer, config)
     rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
-    last_tenth = config.num_steps - max(1, config.num_steps // 10)
-
-    seconds_before = state.seconds
-    started = saved = spoke = time.perf_counter()
-    window = LogWindow(started=started)
+    reporter = Reporter(folder, config, state.step)
+    last = now = time.perf_counter()
     with termination_flag() as terminated:
         while state.step < config.num_steps:
-            metrics = take_step(model, optimizer, batch_at(state.step), loss, rate_at(state.step), config)
-            check_finite(metrics, state.step, rate_at(state.step))
-            add_up(window.sums, metrics)
-            window.num_steps += 1
-            add_up(state.totals, metrics)
-            if state.step >= last_tenth:
-                add_up(state.final, metrics)
-            state.step += 1
+            rate = rate_at(state.step)
+            metrics = take_step(model, optimizer, batch_at(state.step), loss, rate, config)
+            check_finite(metrics, state.step, rate)
+            before, now = now, time.perf_counter()
+            state.add(metrics, now - before, config.num_steps)
             if after_step is not None:
                 after_step(state.step)
-
-            now = time.perf_counter()
-            state.seconds = seconds_before + now - started
+            reporter.report(state.step, metrics, rate)
             finished = state.step == config.num_steps
-            if window.num_steps == config.log_every or finished:
-                log_metrics(folder, state.step, window, rate_at(state.step - 1), now)
-                window = LogWindow(started=now)
-            if now - spoke >= PROGRESS_SECONDS or finished:
-                folder.progress(state.step, config.num_steps, "steps")
-                spoke = now
-            if finished or terminated.is_set() or now - saved >= config.checkpoint_seconds:
+            if finished or terminated.is_set() or now - last >= config.checkpoint_seconds:
                 save_checkpoint(checkpoint, model, optimizer, state, config)
-                saved = now
+                last = now
             if terminated.is_set() and not finished:
                 sys.exit(EXIT_TERMINATED)
-
-    num_final = config.num_steps - last_tenth
-    return LoopResult(
-        num_steps=state.step,
-        seconds=state.seconds,
-        final={name: value / num_final for name, value in state.final.items()},
-        totals=state.totals,
-    )
+    return state.result(config.num_steps)
 
 
 def discard_checkpoint(folder: RunFolder) -> None:
@@ -234,14 +247,9 @@ def add_up(sums: dict[str, float], values: dict[str, float]) -> None:
         sums[name] = sums.get(name, 0.0) + value
 
 
-def log_metrics(folder: RunFolder, step: int, window: LogWindow, learning_rate: float, now: float) -> None:
-    """Append the mean of the window's metrics, with tokens per second where tokens are counted."""
-    means = {name: value / window.num_steps for name, value in window.sums.items()}
-    seconds = max(now - window.started, 1e-9)
-    if "num_tokens" in window.sums:
-        means["tokens_per_second"] = window.sums["num_tokens"] / seconds
-    means["steps_per_second"] = window.num_steps / seconds
-    folder.metrics(step, learning_rate=learning_rate, **means)
+def num_final_steps(num_steps: int) -> int:
+    """The last tenth of the steps, over which the result's means are taken."""
+    return max(1, num_steps // 10)
 
 
 def save_checkpoint(

@@ -3,7 +3,7 @@
 Comes in: a ModelRecipe and a tokenizer's encoder. Goes out: transformers' LlamaForCausalLM (grouped-query
 attention, RoPE, SwiGLU, RMSNorm, embeddings untied), and the loss of a batch.
 
-Shapes: B rows, T tokens of a row, M tokens with a target, D hidden size, V vocabulary.
+Shapes: B rows, T tokens of a row, M = B · T, D hidden size, V vocabulary.
 """
 
 import torch
@@ -44,14 +44,19 @@ def num_parameters(model: nn.Module) -> int:
 
 
 def next_token_loss(model: nn.Module, batch: TokenBatch) -> tuple[Tensor, dict[str, float]]:
-    """This batch's share of the step's mean loss over tokens; logits only where there is a target."""
+    """This batch's share of the step's mean loss over tokens.
+
+    All places go through the LM head, though one of each document has no target: a shape that changes from
+    step to step would cost more, because oneDNN compiles its bf16 products for each shape.
+    """
     hidden_BTD = model.model(
         input_ids=batch.input_ids_BT,
         position_ids=batch.position_ids_BT,
         attention_mask=batch.mask_B1TT,
         use_cache=False,
     ).last_hidden_state
-    wanted_BT = batch.targets_BT != NO_TARGET
-    logits_MV = model.lm_head(hidden_BTD[wanted_BT])
-    total = F.cross_entropy(logits_MV.float(), batch.targets_BT[wanted_BT], reduction="sum")
-    return total / batch.num_targets, {"num_tokens": float(logits_MV.shape[0])}
+    logits_MV = model.lm_head(hidden_BTD.flatten(0, 1)).float()
+    targets_M = batch.targets_BT.flatten()
+    total = F.cross_entropy(logits_MV, targets_M, ignore_index=NO_TARGET, reduction="sum")
+    num_targets = int((targets_M != NO_TARGET).sum())
+    return total / max(1, batch.num_targets), {"num_tokens": float(num_targets)}

@@ -95,6 +95,8 @@ class PretrainRecipe(ProgramConfig):
     weight_decay: float = Field(default=0.1, ge=0)
     beta2: float = Field(default=0.95, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: products in bf16 over fp32 weights; faster where the processor has AMX."""
     num_averaged: int = Field(default=5, ge=1)
     """Checkpoints taken during annealing, evenly spaced, whose mean is the final model."""
     holdout_fraction: float = Field(default=0.01, gt=0, lt=0.5)

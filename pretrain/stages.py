@@ -26,15 +26,18 @@ MAX_HOLDOUT_TOKENS = 200_000
 
 
 def loop_config(config: PretrainConfig) -> LoopConfig:
-    """The loop's settings; the learning rate comes from the stages, step by step."""
+    """The loop's settings; the learning rate itself comes from the stages, step by step."""
     recipe = config.recipe
     return LoopConfig(
         num_steps=stage_plans(recipe)[-1].end,
         learning_rate=recipe.learning_rate,
-        schedule="constant",
+        warmup_steps=recipe.warmup_steps,
+        schedule="cosine",
+        final_fraction=recipe.final_fraction,
         weight_decay=recipe.weight_decay,
         beta2=recipe.beta2,
         max_grad_norm=recipe.max_grad_norm,
+        precision=recipe.precision,
         checkpoint_seconds=config.checkpoint_seconds,
         log_every=config.log_every,
         seed=config.seed,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from pretrain.attention import use_masked_attention
 from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.config import PretrainConfig
 from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_documents
@@ -55,6 +56,8 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
     tokenizer_folder = folder.path / "tokenizer"
     data = prepare(config, folder, tokenizer_folder)
     model = make_model(recipe.model, data.encoder, recipe.max_length, config.seed)
+    if recipe.precision == "bf16":
+        use_masked_attention(model)
     folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
 
     kept = kept_steps(config)
@@ -108,14 +111,13 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
 
 
 def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -> Data:
-    """Read and split the corpus, train the tokenizer unless an earlier sitting did, encode everything."""
+    """Read and split the corpus, train and save the tokenizer, encode everything."""
     corpus = read_corpus(config.corpus)
     write_refusals(folder, corpus.refusals)
     training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
-    if not (tokenizer_folder / "tokenizer.json").exists():
-        pieces = (piece for document in training for piece in document.pieces())
-        tokenizer = train_tokenizer(pieces, config.recipe.vocabulary_size)
-        save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
+    pieces = (piece for document in training for piece in document.pieces())
+    tokenizer = train_tokenizer(pieces, config.recipe.vocabulary_size)
+    save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
     encoder = DialogEncoder.from_folder(tokenizer_folder)
     encoded_holdout = encode(encoder, holdout)
     num_characters = sum(document.num_characters for document in holdout)
