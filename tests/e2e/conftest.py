@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from pytest_django.live_server_helper import LiveServer
 
 from tests.e2e.browser import CHROMIUM, Window, chromium, window
+from tests.e2e.requests_in_flight import requests_in_flight
 from tests.e2e.screenshots import SCREENSHOTS_FOLDER
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def site(transactional_db: None, tmp_path: Path) -> "SampleSite":
 def open_window(browser: Browser, live_server: LiveServer, broker: str) -> Iterator[OpenWindow]:
     """`open_window(width=…, theme=…)`; the test fails if a script of the site did."""
     opened: list[Window] = []
-    with ExitStack() as stack:
+    with requests_in_flight() as in_flight, ExitStack() as stack:
+        # After the windows are closed: what they still send must not meet the next test.
+        stack.callback(in_flight.wait_for_quiet)
 
         def make(*, width: int = 1280, theme: str = "light") -> Window:
             opened.append(stack.enter_context(window(browser, live_server.url, width=width, theme=theme)))

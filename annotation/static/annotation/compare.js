@@ -15,7 +15,7 @@ let current = null;
 let lookAgainTimer = 0;
 
 const actions = {
-  choose: (number) => current?.choose(number),
+  choose: (number) => current?.chooseByKey(number),
   edit: () => current?.edit(),
   comment: () => current?.part("#comment").focus(),
   nextMessage: () => current?.part("#next-message").focus(),

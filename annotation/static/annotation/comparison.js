@@ -102,6 +102,12 @@ export class Comparison {
     this.changed();
   }
 
+  /** The same from the keyboard. The focus goes along: Enter then submits, and a screen reader says what is chosen. */
+  chooseByKey(number) {
+    this.choose(number);
+    this.part("[name=choice]:checked").focus({ preventScroll: true });
+  }
+
   showChoice(choice) {
     this.choice = choice;
     const words = `${choice.preferred === "left" ? "Left" : "Right"} is ${WORDS[choice.strength]}`;

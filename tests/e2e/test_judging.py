@@ -1,0 +1,391 @@
+"""An annotator's work in the browser: everything from the keyboard, and nothing lost."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from accounts.services import user_create
+from annotation.asking import Draw, Pair
+from annotation.models import Assignment, Comparison, Flag, Judgement, Project
+from annotation.services import comparison_next, membership_set
+from annotation.services.administration import project_update
+from registry.client import Completion
+from registry.models import Checkpoint, Deployment
+from tests.e2e.browser import Window
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.sample_site import make_comparison, make_person, make_project
+from tests.e2e.sample_texts import PAIRS
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PASSWORD = "a quiet morning in June"
+EDITED = "A dictionary keeps the order in which keys were added."
+
+
+@pytest.fixture
+def project() -> Project:
+    """A project with three open comparisons."""
+    made = make_project()
+    for number in range(3):
+        make_comparison(made, PAIRS[number], name=f"prompt-{number}")
+    return made
+
+
+@pytest.fixture
+def annotator(project: Project) -> User:
+    """A member of the project."""
+    user = make_person("tomas")
+    membership_set(project, user, user.role)
+    return user
+
+
+@pytest.fixture
+def at_work(project: Project, annotator: User, open_window: OpenWindow) -> Callable[[], Window]:
+    """`at_work()` opens the comparison page in a window of its own."""
+
+    def enter() -> Window:
+        window = open_window()
+        window.enter_as(annotator)
+        window.open(f"/projects/{project.slug}/annotate/")
+        window.page.locator("[data-comparison]").wait_for()
+        return window
+
+    return enter
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys one after another."""
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def shown_comparison(page: Page) -> int:
+    """The comparison on the page."""
+    return int(page.locator("[data-comparison]").get_attribute("data-comparison") or 0)
+
+
+def wait_for_another(page: Page, number: int) -> None:
+    """Until another comparison than `number` is shown."""
+    page.locator(f"[data-comparison]:not([data-comparison='{number}'])").wait_for()
+
+
+def test_an_annotator_logs_in_judges_with_the_keyboard_alone_and_loses_nothing_by_reloading(
+    project: Project, open_window: OpenWindow
+) -> None:
+    user = user_create(username="aiko", password=PASSWORD)
+    membership_set(project, user, user.role)
+    window = open_window()
+    page = window.page
+    window.open("/login/")
+    page.keyboard.type("aiko")
+    press(page, "Tab")
+    page.keyboard.type(PASSWORD)
+    press(page, "Enter")
+    page.get_by_role("link", name="Compare").focus()
+    press(page, "Enter")
+    page.locator("[data-comparison]").wait_for()
+
+    press(page, "2")
+    expect(page.locator("#choice-words")).to_have_text("Left is better")
+    press(page, "e", "Control+a")
+    page.keyboard.insert_text(EDITED)
+    expect(page.locator("#difference ins").first).to_be_visible()
+    press(page, "Escape", "c")
+    page.keyboard.type("shorter and right")
+    expect(page.locator("#saved")).to_have_text("Draft saved")
+
+    page.reload()
+    expect(page.locator("#saved")).to_have_text("Draft restored")
+    expect(page.locator("#choice-words")).to_have_text("Left is better")
+    expect(page.get_by_label("The edited answer")).to_have_value(EDITED)
+    expect(page.locator("#comment")).to_have_value("shorter and right")
+
+    number = shown_comparison(page)
+    press(page, "Enter")
+    wait_for_another(page, number)
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    judgement = Judgement.objects.select_related("edit").get()
+    assert (judgement.annotator, judgement.comparison_id) == (user, number)
+    assert (judgement.preferred, judgement.strength) == ("left", "better")
+    assert judgement.edit.content == EDITED
+    assert judgement.comment == "shorter and right"
+
+
+def test_each_key_of_the_scale_says_what_it_should(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    said = []
+    for key in "12345678":
+        press(page, key)
+        said.append(page.locator("#choice-words").inner_text())
+    strengths = ["significantly better", "better", "slightly better", "marginally better"]
+    assert said == [f"Left is {words}" for words in strengths] + [
+        f"Right is {words}" for words in reversed(strengths)
+    ]
+
+
+def test_submitting_needs_a_choice(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "Enter")
+    expect(page.locator(".toast")).to_contain_text("First choose the better answer")
+    assert not Judgement.objects.exists()
+
+
+def test_keys_typed_into_a_text_choose_nothing(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "c")
+    page.keyboard.type("3 facts are wrong, see §8?")
+    assert page.locator("[name=choice]:checked").count() == 0
+    expect(page.locator("#comment")).to_have_value("3 facts are wrong, see §8?")
+    press(page, "Escape", "7")
+    expect(page.locator("#choice-words")).to_have_text("Right is better")
+    press(page, "c", "Control+Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    assert Judgement.objects.get().comment == "3 facts are wrong, see §8?"
+
+
+def test_reasons_are_sent_with_the_judgement(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "1")
+    page.get_by_text("More correct").click()
+    page.get_by_text("Clearer").click()
+    press(page, "Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    judgement = Judgement.objects.get()
+    assert judgement.reasons == ["correct", "clear"]
+    assert judgement.seconds is not None
+
+
+def test_an_edit_of_one_answer_is_not_lost_by_choosing_the_other(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "1", "e")
+    page.keyboard.type("Really: ")
+    press(page, "Escape", "8")
+    expect(page.locator(".toast")).to_contain_text("discard that edit first")
+    expect(page.locator("#choice-words")).to_have_text("Left is significantly better")
+    page.get_by_role("button", name="Discard edit").click()
+    press(page, "8")
+    expect(page.locator("#choice-words")).to_have_text("Right is significantly better")
+    press(page, "Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    assert not hasattr(Judgement.objects.get(), "edit")
+
+
+def test_an_edit_that_changes_nothing_is_none(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "1", "e", "Control+Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    assert not hasattr(Judgement.objects.get(), "edit")
+
+
+def test_the_preview_of_an_edit_is_rendered(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "1", "e", "Control+a")
+    page.keyboard.insert_text("**bold** <script>alert(1)</script>")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview strong")).to_have_text("bold")
+    assert page.locator("#preview script").count() == 0
+
+
+def test_skipping_hands_it_to_others(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    number = shown_comparison(page)
+    press(page, "s")
+    page.keyboard.type("outside what I know")
+    press(page, "Enter")
+    wait_for_another(page, number)
+    assert Assignment.objects.get(comparison=number).state == Assignment.State.SKIPPED
+    assert Comparison.objects.get(pk=number).state == Comparison.State.OPEN
+
+
+def test_escape_leaves_the_skip_dialog_without_skipping(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    number = shown_comparison(page)
+    press(page, "s", "Escape", "3")
+    expect(page.locator("#choice-words")).to_have_text("Left is slightly better")
+    assert shown_comparison(page) == number
+
+
+def test_flagging_takes_it_out_of_everybodys_hands(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    number = shown_comparison(page)
+    press(page, "f", "ArrowDown", "Tab")
+    page.keyboard.type("a telephone number")
+    press(page, "Tab", "Tab", "Enter")
+    wait_for_another(page, number)
+    flag = Flag.objects.get()
+    assert (flag.comparison_id, flag.reason) == (number, Flag.Reason.PERSONAL_DATA)
+    assert flag.comment == "a telephone number"
+
+
+def test_when_all_is_judged_the_page_says_so(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    for done in range(3):
+        number = shown_comparison(page)
+        press(page, "6", "Enter")
+        if done < 2:
+            wait_for_another(page, number)
+    expect(page.get_by_text("All caught up").first).to_be_visible()
+    expect(page.locator("#done-today")).to_have_text("3 done today")
+    assert Judgement.objects.count() == 3
+
+
+def test_what_is_typed_without_a_connection_is_saved_when_it_is_back(at_work: Callable[[], Window]) -> None:
+    window = at_work()
+    page = window.page
+    page.context.set_offline(True)
+    press(page, "4", "c")
+    page.keyboard.type("written in a tunnel")
+    expect(page.locator("#saved")).to_have_text("Not saved yet: no connection")
+    page.context.set_offline(False)
+    expect(page.locator("#saved")).to_have_text("Draft saved", timeout=10_000)
+    assert Assignment.objects.get().draft["comment"] == "written in a tunnel"
+    window.problems.clear()
+
+
+def test_a_submission_whose_answer_was_lost_counts_once(at_work: Callable[[], Window]) -> None:
+    window = at_work()
+    page = window.page
+    lost: list[str] = []
+
+    def lose_the_first_answer(route: object) -> None:
+        if lost:
+            route.fallback()  # type: ignore[attr-defined]  # Playwright's Route
+            return
+        lost.append("")
+        route.fetch()  # type: ignore[attr-defined]
+        route.abort()  # type: ignore[attr-defined]
+
+    page.route("**/judgement", lose_the_first_answer)
+    press(page, "2", "Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+    assert Judgement.objects.count() == 1
+    window.problems.clear()
+
+
+def test_a_second_tab_learns_that_the_first_has_submitted(at_work: Callable[[], Window]) -> None:
+    window = at_work()
+    first = window.page
+    second = first.context.new_page()
+    second.goto(first.url)
+    second.locator("[data-comparison]").wait_for()
+    number = shown_comparison(first)
+    assert shown_comparison(second) == number
+    press(first, "1", "Enter")
+    wait_for_another(first, number)
+    press(second, "8", "c")
+    second.keyboard.type("late")
+    expect(second.locator(".toast")).to_contain_text("already")
+    wait_for_another(second, number)
+    assert Judgement.objects.get().preferred == "left"
+    window.problems.clear()
+
+
+def test_a_lease_that_ran_out_is_told_and_the_judgement_still_accepted(
+    project: Project, annotator: User, at_work: Callable[[], Window]
+) -> None:
+    boss = make_person("boss")
+    project_update(project, actor=boss, lease_seconds=1)
+    page = at_work().page
+    expect(page.get_by_text("The time for this comparison has run out.")).to_be_visible()
+    press(page, "5", "Enter")
+    expect(page.locator("#done-today")).to_have_text("1 done today")
+
+
+def test_a_comparison_that_went_to_somebody_else_is_explained(
+    project: Project, at_work: Callable[[], Window]
+) -> None:
+    boss, colleague = make_person("boss"), make_person("aiko")
+    membership_set(project, colleague, colleague.role)
+    project_update(project, actor=boss, lease_seconds=1)
+    page = at_work().page
+    number = shown_comparison(page)
+    expect(page.get_by_text("The time for this comparison has run out.")).to_be_visible()
+    project_update(project, actor=boss, lease_seconds=600)
+    project.refresh_from_db()
+    taken = comparison_next(project, colleague)
+    assert taken is not None
+    assert taken.comparison_id == number
+    press(page, "5", "Enter")
+    expect(page.locator(".toast")).to_contain_text("went to somebody else")
+    wait_for_another(page, number)
+
+
+def test_the_dialog_goes_on_with_the_next_message(
+    project: Project, at_work: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(project: Project, context: object, **_: object) -> Pair:
+        left, right = project.deployments.order_by("pk")
+        return Pair(
+            draw=Draw(seed=1, left=left, right=right),
+            left=Completion(content="Yes, tuples too.", num_tokens=5, finish="stop", seconds=0.1),
+            right=Completion(content="No.", num_tokens=2, finish="stop", seconds=0.1),
+        )
+
+    for name in ("a", "b"):
+        checkpoint = Checkpoint.objects.create(name=name, kind=Checkpoint.Kind.DPO, path=f"/{name}")
+        project.deployments.add(
+            Deployment.objects.create(name=name, served_name=name, checkpoint=checkpoint, state="live")
+        )
+    monkeypatch.setattr("annotation.services.dialogs.pair_generate_one", answer)
+    page = at_work().page
+    dialog = page.locator("[data-comparison]").get_attribute("data-dialog")
+    number = shown_comparison(page)
+    press(page, "2", "n")
+    page.keyboard.type("And for tuples?")
+    press(page, "Control+Enter")
+    wait_for_another(page, number)
+    expect(page.locator("[data-comparison]")).to_have_attribute("data-dialog", dialog or "")
+    expect(page.locator(".context > .turn")).to_contain_text("And for tuples?")
+    expect(page.get_by_text("Yes, tuples too.")).to_be_visible()
+
+
+def test_a_dialog_that_cannot_go_on_keeps_the_message_and_offers_a_way_out(
+    at_work: Callable[[], Window],
+) -> None:
+    window = at_work()
+    page = window.page
+    number = shown_comparison(page)
+    press(page, "2", "n")
+    page.keyboard.type("And for tuples?")
+    press(page, "Control+Enter")
+    expect(page.locator(".empty-title")).to_contain_text("Two different live models are needed")
+    expect(page.locator(".waiting-message")).to_have_text("And for tuples?")
+    page.get_by_role("button", name="Leave this dialog").click()
+    wait_for_another(page, number)
+    window.problems.clear()
+
+
+def test_help_and_guidelines_open_from_the_keyboard(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    press(page, "?")
+    expect(page.locator("#help-dialog")).to_be_visible()
+    press(page, "1", "Escape")
+    expect(page.locator("#help-dialog")).to_be_hidden()
+    assert page.locator("[name=choice]:checked").count() == 0
+    press(page, "g")
+    expect(page.get_by_role("complementary", name="Guidelines")).to_be_visible()
+    press(page, "g")
+    expect(page.get_by_role("complementary", name="Guidelines")).to_be_hidden()
+
+
+def test_no_model_is_named_in_anything_the_browser_receives(at_work: Callable[[], Window]) -> None:
+    window = at_work()
+    page = window.page
+    received: list[str] = []
+    page.on("response", lambda response: received.append(f"{response.headers} {response.text()}"))
+    number = shown_comparison(page)
+    press(page, "2", "Enter")
+    wait_for_another(page, number)
+    page.wait_for_load_state("networkidle")
+    assert len(received) >= 2
+    assert not [text for text in received if "orchid-secret" in text]
+
+
+def test_the_theme_switch_is_remembered(at_work: Callable[[], Window]) -> None:
+    page = at_work().page
+    page.get_by_role("button", name="Switch between light and dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
