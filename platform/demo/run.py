@@ -20,10 +20,11 @@ from rich.console import Console
 
 from accord.env import REPOSITORY, process_environment
 from demo.annotators import annotators_work
+from demo.inputs import CORPUS, PROMPTS, write_inputs
 from demo.report import RoundRow, demo_report, print_report
-from demo.settings import DemoSettings, demo_settings
+from demo.settings import DemoSettings, demo_settings, quick_settings
 from demo.win_rates import gold_win_rates
-from demo.world import World, write_world
+from demo.world import World
 from deploy.local.stack import local_stack, stack_environment
 from deploy.local.state import StackState
 
@@ -55,17 +56,20 @@ class Demo:
 
     def pretrain(self) -> None:
         """The base, unless an earlier run of the same seed and settings made it."""
-        corpus = self.folder / "corpus.jsonl"
         self.manage(
             "pretrain",
-            *("--recipe", str(self._write_json("pretrain.json", self.settings.pretrain))),
-            *("--name", self.base, "--corpus", str(corpus), "--seed", str(self.seed), "--if-missing"),
+            *(
+                "--recipe",
+                str(self._write_json("pretrain.json", self.settings.pretrain.model_dump(mode="json"))),
+            ),
+            *("--name", self.base, "--corpus", str(self.folder / CORPUS)),
+            *("--seed", str(self.seed), "--if-missing"),
         )
 
     def prepare_project(self) -> None:
         """A project with prompts, the first two models, and the annotators' accounts."""
         self.manage("create_project", self.project, "--name", f"Small world, seed {self.seed}")
-        self.manage("import_prompts", str(self.folder / "prompts.jsonl"), "--project", self.project)
+        self.manage("import_prompts", str(self.folder / PROMPTS), "--project", self.project)
         self.manage("deploy_models", self.base, f"{self.base}-initial", "--project", self.project)
         self.manage(
             *("create_annotators", "--project", self.project),
@@ -80,9 +84,10 @@ class Demo:
     def run_round(self, number: int) -> dict[str, Any]:  # Any: the report's JSON
         """Launch a round, let people judge until it has what it asks for, and wait for its end."""
         report_path = self.folder / f"round-{number}.json"
+        recipe = self.settings.recipe(number)
         process = self.manage_start(
             *("launch_round", "--project", self.project, "--base", self.base),
-            *("--recipe", str(self._write_json("round.json", self.settings.recipe.model_dump(mode="json")))),
+            *("--recipe", str(self._write_json("round.json", recipe.model_dump(mode="json")))),
             *("--wait", "--json", str(report_path)),
         )
         try:
@@ -93,7 +98,7 @@ class Demo:
                 world=self.world,
                 seed=self.seed * 1000 + number,
                 is_over=lambda: process.poll() is not None,
-                num_judgements=self.settings.recipe.collect.num_comparisons,
+                num_judgements=recipe.collect.num_comparisons,
             )
             if process.wait() != 0:
                 sys.exit(f"Round {number} failed. Its page says why: {self.stack.web_url}/rounds/")
@@ -117,9 +122,9 @@ def main() -> None:
     started = time.monotonic()
     with local_stack(arguments.var) as stack:
         console.print(f"Accord runs at [link]{stack.web_url}[/link]")
-        settings = demo_settings()
+        settings = quick_settings() if arguments.quick else demo_settings()
         folder = arguments.var / "demo" / f"seed-{arguments.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-        world = write_world(folder, seed=arguments.seed, settings=settings)
+        world = write_inputs(folder, seed=arguments.seed, settings=settings)
         demo = Demo(
             stack=stack,
             environment=process_environment(stack_environment(stack, arguments.var)),
@@ -150,7 +155,8 @@ def demo_rounds(demo: Demo, num_rounds: int) -> list[RoundRow]:
     rows = []
     for number in range(1, num_rounds + 1):
         report = demo.run_round(number)
-        rates = gold_win_rates(Path(report["answers"]), demo.world)
+        answers = Path(report["answers"])
+        rates = gold_win_rates(answers, demo.world)
         rows.append(RoundRow(report=report, win_rates=rates))
     return rows
 
@@ -168,6 +174,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the table here as JSON")
+    parser.add_argument("--quick", action="store_true", help="everything, too small to gain anything")
     parser.add_argument("--no-serve", action="store_true", help="stop when the table is printed")
     parser.add_argument("--var", type=Path, default=REPOSITORY / "var", help="where all data goes")
     return parser.parse_args(arguments)
