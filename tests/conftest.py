@@ -7,8 +7,6 @@ test runs may go on at once. A guard ends whatever a run leaves behind, also whe
 
 import os
 import secrets
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +19,6 @@ from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
 from deploy.local.guard import MARK, SERVER, new_mark, start_guard
 from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = Path(tempfile.mkdtemp(prefix="accord-tests-"))
 os.environ[MARK] = new_mark(FOLDER)
 SERVER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", MARK: SERVER + os.environ[MARK]}
@@ -58,16 +55,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
-    """Load the settings now, so that pytest-django sets Django up before tests are imported."""
-    # Until all apps are there: tests that need no Django run without it.
-    if subprocess.run(
-        [sys.executable, "-c", "import django; django.setup()"], cwd=REPOSITORY, capture_output=True
-    ).returncode:
-        sys.stderr.write("Django cannot be set up yet: python -c 'import django; django.setup()' says why.\n")
-        del os.environ["DJANGO_SETTINGS_MODULE"]
-        return
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the settings now, so that pytest-django sets Django up before tests are imported.
+
+    Temporary folders lie in our own: pytest's usual place is closed to PostgreSQL's user whenever
+    another run starts.
+    """
     assert settings.DATABASES
+    if config.option.basetemp is None:
+        config.option.basetemp = str(FOLDER / "pytest")
 
 
 def pytest_unconfigure() -> None:

@@ -41,8 +41,12 @@ def broker_child(
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "valkey.conf"
     settings.touch(mode=0o600)
-    lines = [f"bind {ADDRESS}", f"port {port}", f"requirepass {password}", 'save ""', "appendonly no"]
-    settings.write_text("\n".join([*lines, f'dir "{folder}"', ""]))
+    lines = [
+        *(f"bind {ADDRESS}", f"port {port}", f"requirepass {password}", f'dir "{folder}"'),
+        *('save ""', "appendonly no"),
+        "set-proc-title no",  # a title is written over the environment, and with it over the guard's mark
+    ]
+    settings.write_text("\n".join([*lines, ""]))
     return Child(
         name="valkey",
         command=[get_binary_path(), settings],

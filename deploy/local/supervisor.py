@@ -63,13 +63,15 @@ class Supervisor:
         self._guard = start_guard(self._mark, remove=[state_path(self.var)], inherited=[self._lock])
         self._servers_start()
         environment = self._program_environment()
-        password = self._prepare(environment)
         listener = _listen()
         self._urls["web"] = f"http://{ADDRESS}:{listener.getsockname()[1]}"
-        self._programs = program_children(listener=listener.fileno(), var=self.var, environment=environment)
-        for child in self._programs:
+        web, *others = program_children(listener=listener.fileno(), var=self.var, environment=environment)
+        self._programs = [web, *others]
+        web.start()  # loads its code while the database is brought up to date
+        password = self._prepare(environment)
+        for child in others:
             child.start()
-        self._web_wait(self._programs[0])
+        self._web_wait(web)
         self._state_write()
         self._say(f"Accord is ready at {self._urls['web']} ({time.monotonic() - self._began:.1f} s).")
         if password:

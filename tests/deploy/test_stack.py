@@ -65,13 +65,23 @@ def health(state: StackState) -> object:
         return json.load(response)["healthy"]
 
 
+def stop(supervisor: "subprocess.Popen[str]", number: signal.Signals) -> str:
+    """Send `number` as a terminal does, to the whole group; what the supervisor had said."""
+    os.killpg(supervisor.pid, number)
+    said, _ = supervisor.communicate(timeout=60)
+    assert supervisor.returncode == 0
+    return said
+
+
 @pytest.fixture(scope="module")
 def var(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One data folder for all tests, which build on each other as starts of one installation do."""
     folder = tmp_path_factory.mktemp("stack") / "var"
     yield folder
-    for process in processes_of(folder):
+    left = processes_of(folder)
+    for process in left:
         process.kill()
+    assert not left
 
 
 def test_ctrl_c_stops_every_process(var: Path) -> None:
@@ -87,9 +97,7 @@ def test_ctrl_c_stops_every_process(var: Path) -> None:
     assert another.returncode == 0
     assert f"already running at {state.web_url}" in another.stdout
 
-    os.killpg(supervisor.pid, signal.SIGINT)
-    said, _ = supervisor.communicate(timeout=60)
-    assert supervisor.returncode == 0
+    said = stop(supervisor, signal.SIGINT)
     assert password in said
     assert state.web_url in said
     assert processes_of(var) == []
@@ -110,9 +118,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(var: Path) 
     supervisor = serve(var)
     state = wait_ready(supervisor, var)
     assert health(state)
-    os.killpg(supervisor.pid, signal.SIGTERM)
-    said, _ = supervisor.communicate(timeout=60)
-    assert supervisor.returncode == 0
+    said = stop(supervisor, signal.SIGTERM)
     assert "password" not in said, "the second start of an installation makes no second admin"
     assert processes_of(var) == []
 
