@@ -56,12 +56,10 @@ class Demo:
 
     def pretrain(self) -> None:
         """The base, unless an earlier run of the same seed and settings made it."""
+        recipe = self._write_json("pretrain.json", self.settings.pretrain.model_dump(mode="json"))
         self.manage(
             "pretrain",
-            *(
-                "--recipe",
-                str(self._write_json("pretrain.json", self.settings.pretrain.model_dump(mode="json"))),
-            ),
+            *("--recipe", str(recipe)),
             *("--name", self.base, "--corpus", str(self.folder / CORPUS)),
             *("--seed", str(self.seed), "--if-missing"),
         )
@@ -94,7 +92,7 @@ class Demo:
             annotators_work(
                 web_url=self.stack.web_url,
                 project=self.project,
-                tokens=json.loads(self.tokens_path.read_text()),
+                tokens=[row["token"] for row in json.loads(self.tokens_path.read_text())],
                 world=self.world,
                 seed=self.seed * 1000 + number,
                 is_over=lambda: process.poll() is not None,

@@ -62,7 +62,7 @@ def test_the_next_round_collects_judgements_over_http_from_the_models_just_deplo
     )
     launched = running_stack.manage("launch_round", "--project", project, "--base", base, "--recipe", recipe)
     assert "round 2" in launched.stdout
-    judged = _judge(running_stack, project, json.loads((tmp_path / "t.json").read_text())[0], 6)
+    judged = _judge(running_stack, project, json.loads((tmp_path / "t.json").read_text())[0]["token"], 6)
     assert judged == 6
     report = _wait(running_stack, 2)
     assert report["state"] == "finished", report
