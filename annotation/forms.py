@@ -16,7 +16,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
 
     class Meta:
         model = Project
-        fields = (
+        fields = [
             "name",
             "description",
             "guidelines",
@@ -25,7 +25,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "temperature",
             "top_p",
             "max_tokens",
-        )
+        ]
         widgets = {
             "description": forms.TextInput,
             "guidelines": forms.Textarea(attrs={"rows": 18, "class": "input-mono", "dir": "auto"}),
@@ -53,7 +53,7 @@ class NewProjectForm(ProjectForm):
     """A new project: the same and its place in addresses."""
 
     class Meta(ProjectForm.Meta):
-        fields = ("name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens")
+        fields = ["name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens"]
         help_texts = {
             **ProjectForm.Meta.help_texts,
             "slug": "Its name in addresses and commands: letters, digits, hyphens. It cannot change later.",
@@ -77,9 +77,9 @@ class PromptsForm(forms.Form):
         help_text="Never trained on, only measured. Applies to rows that name no split.",
     )
 
-    def clean_file(self) -> UploadedFile:
+    def clean_file(self) -> "UploadedFile[bytes]":
         """Refuse what is too large to read while somebody waits."""
-        file: UploadedFile = self.cleaned_data["file"]
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_UPLOAD_BYTES:
             raise forms.ValidationError(
                 "The file is larger than 200 MB: use manage.py import_prompts on the server."

@@ -184,7 +184,7 @@ def _frame(request: HttpRequest, project: Project) -> dict[str, object]:
 
 
 def _import(
-    project: Project, file: UploadedFile, holdout: float, refusals: list[Refusal], user: User
+    project: Project, file: "UploadedFile[bytes]", holdout: float, refusals: list[Refusal], user: User
 ) -> PromptCounts:
     """Import an uploaded file from a folder of its own; the first refusals go to `refusals`."""
 

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, tostring
 from latex2mathml import exceptions
 from latex2mathml.converter import Converter
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
@@ -82,8 +83,8 @@ def latex_to_mathml(latex: str, *, display: bool) -> str | None:
 def math_plugin(markdown: MarkdownIt) -> None:
     """Teach `markdown` the four ways of writing a formula."""
     markdown.inline.ruler.before("escape", "math_inline", _math_inline)
-    stops = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    markdown.block.ruler.before("fence", "math_block", _math_block, stops)
+    ends: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    markdown.block.ruler.before("fence", "math_block", _math_block, ends)
 
 
 def _nesting(latex: str) -> int:

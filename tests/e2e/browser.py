@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -82,12 +82,13 @@ def window(browser: Browser, base_url: str, *, width: int = 1280, theme: str = "
         if message.type in ("error", "warning") and "status of 4" not in message.text:
             opened.problems.append(message.text)
 
+    def refuse(route: Route) -> None:
+        opened.problems.append(f"asked for {route.request.url}")
+        route.abort()
+
     opened.page.on("console", note)
     opened.page.on("pageerror", lambda error: opened.problems.append(str(error)))
-    context.route(
-        lambda url: not url.startswith(base_url),
-        lambda route: (opened.problems.append(f"asked for {route.request.url}"), route.abort()),
-    )
+    context.route(lambda url: not url.startswith(base_url), refuse)
     try:
         yield opened
     finally:

@@ -141,7 +141,7 @@ def _judged_and_flagged(project: Project, colleague: User) -> None:
 def _models(project: Project, folder: Path) -> Checkpoint:
     """A base, what came from it, and two models that answer."""
     made: dict[str, Checkpoint] = {}
-    recipe = (
+    recipe: tuple[tuple[str, Checkpoint.Kind, list[tuple[str, str]]], ...] = (
         ("small-base", Checkpoint.Kind.BASE, []),
         ("helpful-round-1-reward", Checkpoint.Kind.REWARD_MODEL, [("small-base", "initial")]),
         ("helpful-round-1-sft", Checkpoint.Kind.SFT, [("small-base", "initial")]),

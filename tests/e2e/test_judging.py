@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.models import Role, User
 from accounts.services import user_create
 from annotation.asking import Draw, Pair
 from annotation.models import Assignment, Comparison, Flag, Judgement, Project
@@ -37,7 +37,7 @@ def project() -> Project:
 def annotator(project: Project) -> User:
     """A member of the project."""
     user = make_person("tomas")
-    membership_set(project, user, user.role)
+    membership_set(project, user, Role.ANNOTATOR)
     return user
 
 
@@ -75,7 +75,7 @@ def test_an_annotator_logs_in_judges_with_the_keyboard_alone_and_loses_nothing_b
     project: Project, open_window: OpenWindow
 ) -> None:
     user = user_create(username="aiko", password=PASSWORD)
-    membership_set(project, user, user.role)
+    membership_set(project, user, Role.ANNOTATOR)
     window = open_window()
     page = window.page
     window.open("/login/")
@@ -111,6 +111,20 @@ def test_an_annotator_logs_in_judges_with_the_keyboard_alone_and_loses_nothing_b
     assert (judgement.preferred, judgement.strength) == ("left", "better")
     assert judgement.edit.content == EDITED
     assert judgement.comment == "shorter and right"
+
+
+def test_reloading_right_after_the_last_key_loses_nothing(at_work: Callable[[], Window]) -> None:
+    window = at_work()
+    page = window.page
+    page.route("**/draft", lambda route: route.abort())
+    press(page, "6", "c")
+    page.keyboard.type("written at the last moment")
+    page.reload()
+    expect(page.locator("#comment")).to_have_value("written at the last moment")
+    expect(page.locator("#choice-words")).to_have_text("Right is slightly better")
+    page.unroute("**/draft")
+    expect(page.locator("#saved")).to_have_text("Draft saved", timeout=10_000)
+    window.problems.clear()
 
 
 def test_each_key_of_the_scale_says_what_it_should(at_work: Callable[[], Window]) -> None:
@@ -297,7 +311,7 @@ def test_a_comparison_that_went_to_somebody_else_is_explained(
     project: Project, at_work: Callable[[], Window]
 ) -> None:
     boss, colleague = make_person("boss"), make_person("aiko")
-    membership_set(project, colleague, colleague.role)
+    membership_set(project, colleague, Role.ANNOTATOR)
     project_update(project, actor=boss, lease_seconds=1)
     page = at_work().page
     number = shown_comparison(page)

@@ -37,3 +37,22 @@ def test_every_page_is_readable_and_fits(
                 path=screenshots_folder / f"{look.name}-{width}-{theme}.png", full_page=whole
             )
     assert not problems, "\n".join(problems)
+
+
+def test_the_audit_objects_to_what_it_should(site: SampleSite, open_window: OpenWindow) -> None:
+    window = open_window(width=360)
+    window.enter_as(site.annotator)
+    window.open("/")
+    assert window.page.evaluate(AUDIT) == []
+    window.page.evaluate(
+        """() => {
+            document.querySelector("h1").style.color = "#bbb";
+            document.querySelector("h3").style.width = "600px";
+            document.querySelector(".button-primary").replaceChildren();
+        }"""
+    )
+    problems = "\n".join(window.page.evaluate(AUDIT))
+    assert "contrast 1." in problems
+    assert "wider than the window" in problems
+    assert "without a name" in problems
+    assert "a style attribute" in problems

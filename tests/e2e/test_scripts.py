@@ -90,7 +90,6 @@ def test_hostile_markdown_does_nothing_in_a_browser_even_without_a_policy(
     page = context.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.add_init_script(
         "for (const name of ['alert', 'prompt', 'confirm']) window[name] = () => { window.ran = true; }"
     )

@@ -6,7 +6,7 @@
  */
 
 import { Unreachable, send } from "./client.js";
-import { Draft } from "./draft.js";
+import { Draft, unsavedDraft } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Lease } from "./lease.js";
 import { choiceOfKey, keyOfChoice } from "./scale.js";
@@ -31,7 +31,9 @@ export class Comparison {
     this.texts = JSON.parse(root.querySelector("#comparison-texts").textContent);
     this.choice = { preferred: null, strength: null };
     this.sending = false;
+    this.isOver = false;
     this.draft = new Draft({
+      key: `draft-${this.lease}`,
       save: (state, options) => this.saveDraft(state, options),
       show: (state) => (this.part("#saved").textContent = SAVED[state]),
     });
@@ -40,10 +42,12 @@ export class Comparison {
       element: this.part("#lease"),
       seconds: Number(root.dataset.seconds),
       total: Number(root.dataset.leaseSeconds),
-      renew: () => this.saveDraft(this.state(), {}),
+      renew: () => this.draft.touch(this.state()),
       over: () => (this.part("#lease-over").hidden = false),
     });
-    this.restore(JSON.parse(root.querySelector("#comparison-draft").textContent));
+    const unsaved = unsavedDraft(this.draft.key);
+    this.restore(unsaved ?? JSON.parse(root.querySelector("#comparison-draft").textContent));
+    if (unsaved) this.changed();
     this.startClock();
     root.addEventListener("change", (event) => {
       if (event.target.name === "choice") this.choose(Number(event.target.value));
@@ -199,7 +203,7 @@ export class Comparison {
     }
     const seconds = answer.ok ? (Date.parse(answer.data?.expires_at) - answer.now) / 1000 : 0;
     if (seconds > 0) this.countdown.extend(seconds);
-    if (GONE.has(answer.status) && !this.sending) {
+    if (GONE.has(answer.status) && !this.sending && !this.isOver) {
       this.stop();
       this.events.done({ judged: false, problem: sentence(answer.data) });
     }
@@ -212,6 +216,7 @@ export class Comparison {
   }
 
   stop() {
+    this.isOver = true;
     this.draft.close();
     this.countdown.stop();
     clearInterval(this.clockTimer);
