@@ -4,6 +4,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.errors import Forbidden, NotFound
 from accounts.models import Role, User
+from accounts.rows import columns, fetch_one, load
 from annotation.models import Membership, Project
 
 ANNOTATE = frozenset({Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN})
@@ -11,8 +12,8 @@ REVIEW = frozenset({Role.REVIEWER, Role.ADMIN})
 ADMINISTER = frozenset({Role.ADMIN})
 
 # By hand for the same reason as in annotation.services.statements: it opens every request of an annotator.
-WITH_OWN_ROLE = """
-SELECT p.*, m.role AS own_role FROM annotation_project p
+WITH_OWN_ROLE = f"""
+SELECT {columns(Project, "p")}, m.role FROM annotation_project p
 LEFT JOIN annotation_membership m ON m.project_id = p.id AND m.user_id = %(user)s
 WHERE p.slug = %(slug)s
 """
@@ -23,12 +24,12 @@ def project_for(user: User, slug: str, roles: frozenset[Role] = ANNOTATE) -> Pro
 
     Raises NotFound where there is no such project, Forbidden where it is not for this person.
     """
-    project = next(iter(Project.objects.raw(WITH_OWN_ROLE, {"user": user.pk, "slug": slug})), None)
-    if project is None:
+    row = fetch_one(WITH_OWN_ROLE, {"user": user.pk, "slug": slug})
+    if row is None:
         raise NotFound(f"There is no project {slug!r}.")
-    if not user.is_admin and getattr(project, "own_role", None) not in roles:
+    if not user.is_admin and row[-1] not in roles:
         raise Forbidden(_refusal(slug, roles))
-    return project
+    return load(Project, row)
 
 
 def has_role(user: User, project: Project, roles: frozenset[Role]) -> bool:

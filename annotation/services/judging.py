@@ -11,7 +11,7 @@ from accounts.services import audit_record
 from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Side
 from annotation.records import Strength
 from annotation.services.leasing import breaks, is_open_to, locked_assignment
-from annotation.services.statements import answers_load, assignment_submit
+from annotation.services.statements import assignment_submit
 
 State = Assignment.State
 KEY_ONCE = "judgement_idempotency_key"
@@ -157,7 +157,6 @@ def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
     """The edit to keep, or None where the text was left as it is."""
     if verdict.edited is None:
         return None
-    answers_load(comparison)
     chosen, rejected = comparison.left.content, comparison.right.content
     if verdict.preferred == Side.RIGHT:
         chosen, rejected = rejected, chosen

@@ -16,7 +16,6 @@ from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Project, Prompt, Response
 from annotation.services.statements import (
-    answers_load,
     comparison_lock,
     free_comparison_lock,
     held_assignment,
@@ -58,10 +57,17 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     The assignment comes with its comparison and both responses. Never one that they judged, skipped or
     flagged, and never one that enough people hold or have judged.
     """
-    assignment = _held_or_leased(project, annotator)
-    if assignment is not None:
-        answers_load(assignment.comparison)
-    return assignment
+    for _ in range(MAX_TRIES):
+        held = held_assignment(project, annotator)
+        if held is not None and _renew(held, project, annotator):
+            return held
+        try:
+            return _lease(project, annotator)
+        except IntegrityError as error:
+            if not breaks(error, IN_HAND):
+                raise
+        # The same person was handed one at the same moment, in another window: that one it is.
+    raise Conflict("You are asking for comparisons in several places at once: use one.")
 
 
 def comparison_lease(comparison: Comparison, annotator: User, project: Project) -> Assignment:
@@ -106,9 +112,10 @@ def locked_assignment(comparison_id: int, annotator: User) -> tuple[Comparison, 
     Raises NotFound where there is no such comparison, Forbidden where it was never handed to them or
     they have left the project.
     """
-    comparison, own_role = comparison_lock(comparison_id, annotator)
-    if comparison is None:
+    locked = comparison_lock(comparison_id, annotator)
+    if locked is None:
         raise NotFound(f"There is no comparison {comparison_id}.")
+    comparison, own_role = locked
     if own_role is None and not annotator.is_admin:
         raise Forbidden("You are not a member of this comparison's project.")
     assignment = own_assignment(comparison, annotator)
@@ -137,24 +144,12 @@ def breaks(error: IntegrityError, constraint: str) -> bool:
     return getattr(diagnosis, "constraint_name", None) == constraint
 
 
-def _held_or_leased(project: Project, annotator: User) -> Assignment | None:
-    for _ in range(MAX_TRIES):
-        held = held_assignment(project, annotator)
-        if held is not None and _renew(held, project):
-            return held
-        try:
-            return _lease(project, annotator)
-        except IntegrityError as error:
-            if not breaks(error, IN_HAND):
-                raise
-        # The same person was handed one at the same moment, in another window: that one it is.
-    raise Conflict("You are asking for comparisons in several places at once: use one.")
-
-
-def _renew(assignment: Assignment, project: Project) -> bool:
+def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:
     """Prolong what the person holds; False, and it is put aside, where it is no longer open to them."""
     with transaction.atomic():
-        comparison = Comparison.objects.select_for_update().get(pk=assignment.comparison_id)
+        locked = comparison_lock(assignment.comparison_id, annotator)
+        assert locked is not None, assignment
+        comparison, _ = locked
         assignment.refresh_from_db(fields=["state", "expires_at", "draft"])
         if assignment.state != State.ACTIVE:
             return False

@@ -7,25 +7,28 @@ Every annotator waits for these. PostgreSQL runs each in a tenth of a millisecon
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
 
 from django.db import connection
-from django.db.models import Model
-from django.db.models.query import RawQuerySet
 
 from accounts.models import User
+from accounts.rows import Row, columns, fetch_one, load, num_columns
 from annotation.models import Assignment, Comparison, Project, Response
 
-ModelT = TypeVar("ModelT", bound=Model)
+ASSIGNMENT = columns(Assignment, "a")
+ANSWERED = f"{columns(Comparison, 'c')}, {columns(Response, 'l')}, {columns(Response, 'r')}"
+ANSWERS = """
+JOIN annotation_response l ON l.id = c.left_id
+JOIN annotation_response r ON r.id = c.right_id
+"""
 
-HELD = """
-SELECT * FROM annotation_assignment
-WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND state = 'active'
+HELD = f"""
+SELECT {ASSIGNMENT} FROM annotation_assignment a
+WHERE a.annotator_id = %(annotator)s AND a.project_id = %(project)s AND a.state = 'active'
 """
 
 # The holders that the subquery counts may be out of date by the time the row is locked: GIVE counts again.
-FREE = """
-SELECT c.* FROM annotation_comparison c
+FREE = f"""
+SELECT {ANSWERED} FROM annotation_comparison c {ANSWERS}
 LEFT JOIN annotation_assignment own ON own.comparison_id = c.id AND own.annotator_id = %(annotator)s
 WHERE c.project_id = %(project)s AND c.round = %(round)s AND c.state = 'open'
   AND (own.id IS NULL OR own.state = 'expired')
@@ -38,30 +41,29 @@ ORDER BY c.id LIMIT 1
 FOR UPDATE OF c"""
 
 # An assignment that its owner once put aside is taken up again, with its lease and draft.
-GIVE = """
-INSERT INTO annotation_assignment
+GIVE = f"""
+INSERT INTO annotation_assignment AS a
     (project_id, comparison_id, annotator_id, lease, expires_at, state, draft, created_at)
-SELECT %(project)s, %(comparison)s, %(annotator)s, %(lease)s, %(expires_at)s, 'active', '{}', %(now)s
+SELECT %(project)s, %(comparison)s, %(annotator)s, %(lease)s, %(expires_at)s, 'active', '{{}}', %(now)s
 WHERE %(places)s > (
     SELECT count(*) FROM annotation_assignment held
     WHERE held.comparison_id = %(comparison)s AND held.state = 'active' AND held.expires_at > %(now)s
 )
 ON CONFLICT (comparison_id, annotator_id) DO UPDATE SET state = 'active', expires_at = EXCLUDED.expires_at
-RETURNING *
+RETURNING {ASSIGNMENT}
 """
 
-LOCK = """
-SELECT c.*, m.role AS own_role FROM annotation_comparison c
+LOCK = f"""
+SELECT {ANSWERED}, m.role FROM annotation_comparison c {ANSWERS}
 LEFT JOIN annotation_membership m ON m.project_id = c.project_id AND m.user_id = %(annotator)s
 WHERE c.id = %(comparison)s
 FOR UPDATE OF c
 """
 
-OWN = """
-SELECT * FROM annotation_assignment WHERE comparison_id = %(comparison)s AND annotator_id = %(annotator)s
+OWN = f"""
+SELECT {ASSIGNMENT} FROM annotation_assignment a
+WHERE a.comparison_id = %(comparison)s AND a.annotator_id = %(annotator)s
 """
-
-ANSWERS = "SELECT * FROM annotation_response WHERE id IN (%(left)s, %(right)s)"
 
 SUBMIT = """
 WITH submitted AS (
@@ -76,7 +78,8 @@ FROM submitted WHERE c.id = submitted.comparison_id
 
 def held_assignment(project: Project, annotator: User) -> Assignment | None:
     """What the annotator holds in the project, whether or not its time has run out."""
-    return _first(Assignment.objects.raw(HELD, {"annotator": annotator.pk, "project": project.pk}))
+    row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk})
+    return None if row is None else load(Assignment, row)
 
 
 def free_comparison_lock(
@@ -86,18 +89,17 @@ def free_comparison_lock(
 
     Those that somebody else has locked are passed over, unless `wait`.
     """
-    return _first(
-        Comparison.objects.raw(
-            FREE if wait else f"{FREE} SKIP LOCKED",
-            {
-                "annotator": annotator.pk,
-                "project": project.pk,
-                "round": project.current_round,
-                "passed_over": list(passed_over),
-                "now": now,
-            },
-        )
+    row = fetch_one(
+        FREE if wait else f"{FREE} SKIP LOCKED",
+        {
+            "annotator": annotator.pk,
+            "project": project.pk,
+            "round": project.current_round,
+            "passed_over": list(passed_over),
+            "now": now,
+        },
     )
+    return None if row is None else _answered(row)
 
 
 def place_take(
@@ -107,39 +109,31 @@ def place_take(
 
     Raises IntegrityError where they hold another one of the project.
     """
-    return _first(
-        Assignment.objects.raw(
-            GIVE,
-            {
-                "project": comparison.project_id,
-                "comparison": comparison.pk,
-                "annotator": annotator.pk,
-                "lease": uuid.uuid4(),
-                "now": now,
-                "expires_at": expires_at,
-                "places": comparison.needed - comparison.num_judgements,
-            },
-        )
+    row = fetch_one(
+        GIVE,
+        {
+            "project": comparison.project_id,
+            "comparison": comparison.pk,
+            "annotator": annotator.pk,
+            "lease": uuid.uuid4(),
+            "now": now,
+            "expires_at": expires_at,
+            "places": comparison.needed - comparison.num_judgements,
+        },
     )
+    return None if row is None else load(Assignment, row)
 
 
-def comparison_lock(comparison_id: int, annotator: User) -> tuple[Comparison | None, str | None]:
-    """Lock the comparison; with it comes the person's role in its project."""
-    found = _first(Comparison.objects.raw(LOCK, {"comparison": comparison_id, "annotator": annotator.pk}))
-    return found, getattr(found, "own_role", None)
+def comparison_lock(comparison_id: int, annotator: User) -> tuple[Comparison, str | None] | None:
+    """Lock the comparison; with it come its answers and the person's role in its project."""
+    row = fetch_one(LOCK, {"comparison": comparison_id, "annotator": annotator.pk})
+    return None if row is None else (_answered(row), row[-1])
 
 
 def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None:
     """The person's assignment of the comparison, in whatever state."""
-    return _first(Assignment.objects.raw(OWN, {"comparison": comparison.pk, "annotator": annotator.pk}))
-
-
-def answers_load(comparison: Comparison) -> None:
-    """Read both responses of the comparison at once."""
-    responses = Response.objects.raw(ANSWERS, {"left": comparison.left_id, "right": comparison.right_id})
-    by_pk = {response.pk: response for response in responses}
-    comparison.left = by_pk[comparison.left_id]
-    comparison.right = by_pk[comparison.right_id]
+    row = fetch_one(OWN, {"comparison": comparison.pk, "annotator": annotator.pk})
+    return None if row is None else load(Assignment, row)
 
 
 def assignment_submit(assignment: Assignment) -> None:
@@ -148,5 +142,9 @@ def assignment_submit(assignment: Assignment) -> None:
         cursor.execute(SUBMIT, {"assignment": assignment.pk})
 
 
-def _first(rows: "RawQuerySet[ModelT]") -> ModelT | None:
-    return next(iter(rows), None)
+def _answered(row: Row) -> Comparison:
+    """A comparison and its two answers, as ANSWERED names them."""
+    comparison = load(Comparison, row)
+    comparison.left = load(Response, row, start=num_columns(Comparison))
+    comparison.right = load(Response, row, start=num_columns(Comparison) + num_columns(Response))
+    return comparison

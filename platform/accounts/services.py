@@ -12,14 +12,15 @@ from django.utils import timezone
 
 from accounts.errors import Conflict, Invalid
 from accounts.models import ApiToken, AuditEntry, Role, User, pseudonym_new
+from accounts.rows import columns, fetch_one, load
 
 TOKEN_PREFIX = "accord_"
 PREFIX_CHARACTERS = len(TOKEN_PREFIX) + 4
 LAST_USED_PRECISION = timedelta(minutes=1)
 
 # By hand, because every API request runs it and composing it anew costs the ORM more than running it.
-TOKEN_USER = """
-SELECT u.*, t.last_used_at AS token_last_used_at
+TOKEN_USER = f"""
+SELECT {columns(User, "u")}, t.last_used_at
 FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id
 WHERE t.digest = %(digest)s AND (t.expires_at IS NULL OR t.expires_at > %(now)s) AND u.is_active
 """
@@ -96,13 +97,13 @@ def token_revoke(token: ApiToken, *, actor: User | None) -> None:
 def token_user(secret: str) -> User | None:
     """Whose secret this is, or None where it is unknown or has run out, or the person is gone."""
     now = timezone.now()
-    user = next(iter(User.objects.raw(TOKEN_USER, {"digest": _digest(secret), "now": now})), None)
-    if user is None:
+    row = fetch_one(TOKEN_USER, {"digest": _digest(secret), "now": now})
+    if row is None:
         return None
-    last_used_at = getattr(user, "token_last_used_at", None)
+    last_used_at = row[-1]
     if last_used_at is None or now - last_used_at > LAST_USED_PRECISION:
         ApiToken.objects.filter(digest=_digest(secret)).update(last_used_at=now)
-    return user
+    return load(User, row)
 
 
 def audit_record(
