@@ -8,12 +8,13 @@ test runs may go on at once. A guard ends whatever a run leaves behind, also whe
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
 from deploy.local.guard import MARK, SERVER, new_mark, start_guard
@@ -72,7 +73,9 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note which parts were tested and which tests of a part were skipped."""
     report = yield
     parts = {marker for marker in PARTS if item.get_closest_marker(marker)}
@@ -128,7 +131,7 @@ def database_server() -> Iterator[None]:
 def django_db_modify_db_settings(database_server: None) -> None:
     """pytest-django's place to prepare the server; a database of this run's own on a shared one."""
     if not OWN_DATABASE:
-        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"test_accord_{os.getpid()}"
+        connection.settings_dict["TEST"]["NAME"] = f"test_accord_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def _marked(belongs: Callable[[str], bool]) -> list[psutil.Process]:
 def _lives(process: psutil.Process) -> bool:
     """Whether it still runs: not gone, nor dead and waiting for its parent to notice."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -4,8 +4,10 @@ Everyone who wants to use a running stack reads this file (`accord.env` does, fo
 It is written whole, readable by its owner alone, and removed when the stack ends, however it ends.
 """
 
+import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +19,8 @@ class StackState(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    var: Path
+    """Where its data and logs lie."""
     pid: int
     """The supervisor."""
     started: float
@@ -30,9 +34,21 @@ class StackState(BaseModel):
     def is_alive(self) -> bool:
         """Whether the supervisor that wrote this still runs."""
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+            began: float = psutil.Process(self.pid).create_time()
         except psutil.NoSuchProcess:
             return False
+        return abs(began - self.started) < 1.0
+
+    @property
+    def admin_hint(self) -> str:
+        """How to sign in as admin."""
+        return f"the password is in {self.var / 'admin_password'}."
+
+    def wait(self) -> None:
+        """Sleep until the stack ends or Ctrl-C is pressed."""
+        with contextlib.suppress(KeyboardInterrupt):
+            while self.is_alive():
+                time.sleep(0.5)
 
 
 def state_path(var: Path) -> Path:

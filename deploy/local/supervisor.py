@@ -183,6 +183,7 @@ class Supervisor:
     def _state_write(self) -> None:
         children = [*self._servers, *self._programs]
         state = StackState(
+            var=self.var,
             pid=os.getpid(),
             started=psutil.Process().create_time(),
             web_url=self._urls["web"],

@@ -59,7 +59,7 @@ DATABASES = {
     "default": {
         **database_settings(ENV.database_url),
         # Under ASGI each request has a thread of its own: a connection kept per thread is never used again.
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 32}},
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 32, "timeout": 10}},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -79,7 +79,7 @@ def test_only_the_named_files_read_the_environment() -> None:
 
 
 def test_no_file_names_a_package_registry() -> None:
-    named = []
+    named: list[str] = []
     for path in tracked_files():
         text = path.read_bytes()
         named.extend(f"{path.name}: {host}" for host in HOSTS if host.encode() in text)
