@@ -8,6 +8,7 @@ name, through the registry of attention functions that transformers offers.
 Shapes: B rows, H query heads, K key-value heads (each shared by H / K query heads), T tokens, D head size.
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
 MASKED_ATTENTION = "accord_masked"
-LONGEST = 512
-"""Tokens of a row up to which all scores are kept; beyond, the fused kernel's memory is worth its time."""
+LONGEST = MappingProxyType({torch.bfloat16: 512, torch.float32: 128})
+"""Tokens of a row up to which whole products were faster than the fused kernel, forward and backward."""
 
 
 def use_masked_attention(model: nn.Module) -> None:
@@ -37,13 +38,16 @@ def masked_attention(
     scaling: float | None = None,
     **rest: Any,  # Any: what other attention functions may want
 ) -> tuple[Tensor, None]:
-    """The attention function: (B, T, H, D). Rows without a mask and long ones go to torch's kernel."""
+    """The attention function: (B, T, H, D). Causal where there is no mask; long rows go to torch's kernel."""
     length = query_BHTD.shape[2]
-    if attention_mask is None or dropout or length > LONGEST or query_BHTD.device.type != "cpu":
+    suits = length == key_BKTD.shape[2] and length <= LONGEST.get(value_BKTD.dtype, 0) and not dropout
+    if not suits or query_BHTD.device.type != "cpu":
         output_BTHD, _ = sdpa_attention_forward(
             module, query_BHTD, key_BKTD, value_BKTD, attention_mask, dropout, scaling, **rest
         )
         return output_BTHD, None
+    if attention_mask is None:
+        attention_mask = torch.ones(1, 1, length, length, dtype=torch.bool).tril_()
     scale = scaling if scaling is not None else query_BHTD.shape[-1] ** -0.5
     output_BHTD: Tensor = MaskedAttention.apply(query_BHTD, key_BKTD, value_BKTD, attention_mask, scale)
     return output_BHTD.transpose(1, 2), None

@@ -193,7 +193,7 @@ def tiny() -> PretrainRecipe:
 
 
 def small() -> PretrainRecipe:
-    """For a first base model from real text: some seven million weights, ten minutes on two cores."""
+    """For a first base model from real text: 6.5 million weights, about ten minutes on two cores with AMX."""
     return PretrainRecipe(
         name="small",
         vocabulary_size=4096,
@@ -204,6 +204,7 @@ def small() -> PretrainRecipe:
         learning_rate=peak_learning_rate(256),
         warmup_steps=100,
         final_fraction=0.1,
+        precision="bf16",
     )
 
 

@@ -56,9 +56,22 @@ def test_a_model_that_uses_it_learns_from_the_same_gradients(
         torch.testing.assert_close(one.grad, other.grad, atol=tolerance, rtol=0.1)
 
 
-def test_rows_without_a_mask_go_to_torchs_kernel(tokenizer_folder: Path) -> None:
-    plain, masked = small_model(tokenizer_folder), small_model(tokenizer_folder)
+@torch.no_grad()
+@pytest.mark.parametrize("length", [30, 200])
+def test_rows_without_a_mask_are_causal(tokenizer_folder: Path, length: int) -> None:
+    plain, masked = (small_model(tokenizer_folder, max_length=256) for _ in range(2))
     use_masked_attention(masked)
-    ids = torch.arange(10, 40)[None]
-    with torch.no_grad():
-        assert torch.equal(plain(input_ids=ids).logits, masked(input_ids=ids).logits)
+    ids = torch.arange(10, 10 + length)[None]
+    torch.testing.assert_close(masked(input_ids=ids).logits, plain(input_ids=ids).logits)
+
+
+@torch.no_grad()
+def test_a_model_that_uses_it_can_generate(tokenizer_folder: Path) -> None:
+    plain, masked = small_model(tokenizer_folder).eval(), small_model(tokenizer_folder).eval()
+    use_masked_attention(masked)
+    ids = torch.arange(10, 20)[None]
+    answers = [
+        model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False)
+        for model in (plain, masked)
+    ]
+    assert torch.equal(*answers)
