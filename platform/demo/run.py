@@ -29,6 +29,10 @@ from deploy.local.stack import local_stack, stack_environment
 from deploy.local.state import StackState
 
 
+PRETRAIN_THREADS = 1
+"""A model this small gains nothing from a second thread, and loses where the cores are shared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Demo:
     """One run of the demo: its settings, its stack, and the names it uses in the registry."""
@@ -61,7 +65,7 @@ class Demo:
             "pretrain",
             *("--recipe", str(recipe)),
             *("--name", self.base, "--corpus", str(self.folder / CORPUS)),
-            *("--seed", str(self.seed), "--if-missing"),
+            *("--seed", str(self.seed), "--threads", str(PRETRAIN_THREADS), "--if-missing"),
         )
 
     def prepare_project(self) -> None:

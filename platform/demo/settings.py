@@ -86,7 +86,7 @@ def quick_settings() -> DemoSettings:
     recipe = full.rounds[0].model_copy(
         update={
             "name": "small-world-quick",
-            "collect": CollectRecipe(num_comparisons=60, sampling=SamplingConfig(max_tokens=16)),
+            "collect": CollectRecipe(num_comparisons=150, sampling=SamplingConfig(max_tokens=16)),
             "snapshot": SnapshotRecipe(min_judgements=10),
             "rejection": RejectionRecipe(
                 num_candidates=10, num_prompts=20, sampling=SamplingConfig(max_tokens=16)
@@ -116,7 +116,7 @@ def _round(*, num_comparisons: int) -> RoundRecipe:
     return RoundRecipe(
         name="small-world",
         collect=CollectRecipe(num_comparisons=num_comparisons, sampling=sampling),
-        snapshot=SnapshotRecipe(min_judgements=100),
+        snapshot=SnapshotRecipe(min_judgements=50),
         reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
         rejection=RejectionRecipe(num_candidates=10, num_prompts=800, sampling=sampling),
         sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
