@@ -14,10 +14,11 @@ from alignment.recipe import (
     SnapshotRecipe,
     VariantRecipe,
 )
+from pretrain.recipe import ModelRecipe, PretrainRecipe, StageRecipe
 
 
 def toy_recipe(*, num_comparisons: int = 0) -> RoundRecipe:
-    """A round in under a minute; its gate asks for nothing."""
+    """A round in a minute or two; its gate asks for nothing."""
     optimizer = OptimizerConfig(learning_rate=1e-3, num_epochs=1, batch_size=16)
     sampling = SamplingConfig(max_tokens=24)
     return RoundRecipe(
@@ -31,6 +32,23 @@ def toy_recipe(*, num_comparisons: int = 0) -> RoundRecipe:
         evaluation=EvaluationRecipe(num_prompts=8, sampling=sampling),
         gate=GateRecipe(min_reward_accuracy=0.0, min_win_rate_over_base=0.0),
         max_row_tokens=128,
+    )
+
+
+def toy_pretraining() -> PretrainRecipe:
+    """A base in seconds."""
+    return PretrainRecipe(
+        name="toy",
+        vocabulary_size=400,
+        model=ModelRecipe(num_layers=2, hidden_size=64),
+        initial=StageRecipe(num_steps=60, num_rows=8, sequence_length=64),
+        long_context=StageRecipe(num_steps=2, num_rows=4, sequence_length=128),
+        annealing=StageRecipe(num_steps=8, num_rows=4, sequence_length=128),
+        learning_rate=4e-3,
+        warmup_steps=5,
+        final_fraction=0.1,
+        num_averaged=2,
+        holdout_fraction=0.05,
     )
 
 

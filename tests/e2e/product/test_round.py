@@ -1,4 +1,8 @@
-"""A whole round on the running product: from the command line, and launched and watched in the browser."""
+"""A whole round launched by an admin in the browser, while an annotator judges over HTTP.
+
+Goes on from where the README's commands (test_readme.py) leave the stack: a base, a project with imported
+judgements, and two models of a first round that are live.
+"""
 
 import json
 import time
@@ -9,96 +13,78 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import window
-from tests.e2e.product.recipes import toy_recipe, write_recipe
-from tests.e2e.product.stack import RunningStack, write_preferences, write_prompts
+from tests.e2e.product.recipes import toy_recipe
+from tests.e2e.product.stack import RunningStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
+PROJECT = "helpful"
+NUM_COMPARISONS = 6
 ROUND_SECONDS = 600
-
-
-@pytest.fixture(scope="module")
-def project(running_stack: RunningStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A project with prompts, imported judgements and two live models."""
-    folder = tmp_path_factory.mktemp("project")
-    manage = running_stack.manage
-    manage("create_project", "colours", "--name", "Colours")
-    manage("import_prompts", write_prompts(folder / "prompts.jsonl"), "--project", "colours")
-    manage("import_preferences", write_preferences(folder / "preferences.jsonl"), "--project", "colours")
-    manage("deploy_models", base, f"{base}-initial", "--project", "colours")
-    return "colours"
 
 
 @pytest.mark.browser
 def test_an_admin_launches_a_round_in_the_browser_and_sees_it_finish(
-    running_stack: RunningStack, project: str, base: str, browser: Browser
+    running_stack: RunningStack, browser: Browser, tmp_path: Path
 ) -> None:
+    manage = running_stack.manage
+    manage("create_annotators", "--project", PROJECT, "--count", "1", "--tokens", tmp_path / "tokens.json")
+    token = json.loads((tmp_path / "tokens.json").read_text())[0]["token"]
     with window(browser, running_stack.state.web_url) as admin:
         admin.log_in("admin", running_stack.admin_password)
         admin.open("/rounds/new/")
         page = admin.page
-        page.get_by_label("Project").select_option(project)
-        page.get_by_label("Base").select_option(base)
+        page.get_by_label("Project").select_option(PROJECT)
+        page.get_by_label("Base").select_option("my-base")
         page.get_by_text("Change numbers of the recipe").click()
-        page.get_by_label("Recipe in full").fill(toy_recipe().model_dump_json())
+        recipe = toy_recipe(num_comparisons=NUM_COMPARISONS)
+        page.get_by_label("Recipe in full").fill(recipe.model_dump_json())
         page.get_by_role("button", name="Launch").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Colours, round 1")
-        live = page.locator("#round-live")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Helpful answers, round 2")
+        judge(running_stack, token, NUM_COMPARISONS)
         page.wait_for_function(
             "!document.querySelector('#round-live').hasAttribute('hx-get')", timeout=ROUND_SECONDS * 1000
         )
+        live = page.locator("#round-live")
+        expect(live.get_by_text("Finished", exact=True).first).to_be_visible()
         expect(live.get_by_text("Reward model, held-out accuracy")).to_be_visible()
+        expect(live.get_by_text("Proxy win rate over the previous")).to_be_visible()
         page.get_by_role("link", name="variant-1").first.click()
         expect(page.get_by_role("heading", name="Result")).to_be_visible()
         assert not admin.problems
 
 
-def test_the_next_round_collects_judgements_over_http_from_the_models_just_deployed(
-    running_stack: RunningStack, project: str, base: str, tmp_path: Path
+def test_a_policy_can_be_walked_back_to_its_base_and_to_the_judgements_in_it(
+    running_stack: RunningStack,
 ) -> None:
-    recipe = write_recipe(tmp_path / "recipe.json", toy_recipe(num_comparisons=6))
-    running_stack.manage(
-        "create_annotators", "--project", project, "--count", "1", "--tokens", tmp_path / "t.json"
+    code = (
+        "from alignment.models import Round; from registry.models import Checkpoint;"
+        "c = Checkpoint.objects.get(name='helpful-r2-averaging-average'); names = []\n"
+        "while c: names.append(c.name); c = c.parents.exclude(kind='reward_model').order_by('name').first()\n"
+        "print(names[-1], Round.objects.get(number=2).snapshot.judgements.filter(comparison__round=2).count())"
     )
-    launched = running_stack.manage("launch_round", "--project", project, "--base", base, "--recipe", recipe)
-    assert "round 2" in launched.stdout
-    judged = _judge(running_stack, project, json.loads((tmp_path / "t.json").read_text())[0]["token"], 6)
-    assert judged == 6
-    report = _wait(running_stack, 2)
-    assert report["state"] == "finished", report
-    assert report["judgements"] == 6
-    assert set(report["evaluation"]["win_rate"]) == {"previous", "base"}
+    name, judgements = running_stack.manage("shell", "-c", code).stdout.split()[-2:]
+    assert name == "my-base"
+    assert 1 <= int(judgements) <= NUM_COMPARISONS
 
 
-def test_a_checkpoint_can_be_walked_back_to_its_base(running_stack: RunningStack, project: str) -> None:
-    listed = running_stack.manage(
-        "shell",
-        "-c",
-        "from registry.models import Checkpoint as C; c = C.objects.get(name='colours-r1-averaging-average');"
-        "seen = [];\n"
-        "while c: seen.append(c.name); c = c.parents.order_by('name').first()\n"
-        "print(seen)",
-    )
-    assert "'toy'" in listed.stdout
-
-
-def _judge(running_stack: RunningStack, project: str, token: str, count: int) -> int:
-    """Judge `count` comparisons over HTTP; how many were accepted."""
-    accepted = 0
+def judge(running_stack: RunningStack, token: str, count: int) -> None:
+    """Judge `count` comparisons over HTTP, as the models' answers come."""
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(
-        base_url=running_stack.state.web_url + "/api/v1", headers=headers, timeout=30
-    ) as client:
-        for attempt in range(600):
-            answer = client.post(f"/projects/{project}/next")
-            if answer.status_code == 204:
+    url = running_stack.state.web_url + "/api/v1"
+    accepted = 0
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        deadline = time.monotonic() + ROUND_SECONDS
+        while accepted < count and time.monotonic() < deadline:
+            answer = client.post(f"/projects/{PROJECT}/next").raise_for_status()
+            if answer.status_code == httpx.codes.NO_CONTENT:
                 time.sleep(0.5)
                 continue
-            comparison = answer.raise_for_status().json()["comparison"]
-            assert "model" not in json.dumps(comparison)
+            comparison = answer.json()["comparison"]
+            assert "model" not in comparison and "model" not in comparison["left"]
             judged = client.post(
                 f"/comparisons/{comparison['id']}/judgement",
-                headers={"Idempotency-Key": f"key-{attempt}"},
+                headers={"Idempotency-Key": f"key-{accepted}"},
                 json={
                     "lease": comparison["lease"],
                     "preferred": "left",
@@ -109,24 +95,6 @@ def _judge(running_stack: RunningStack, project: str, token: str, count: int) ->
                     "seconds": 3,
                 },
             )
-            assert judged.status_code == 201, judged.text
+            assert judged.status_code == httpx.codes.CREATED, judged.text
             accepted += 1
-            if accepted == count:
-                break
-    return accepted
-
-
-def _wait(running_stack: RunningStack, number: int) -> dict[str, object]:
-    """The report of round `number` once it has ended."""
-    code = (
-        "import json; from alignment.models import Round; from alignment.selectors import round_report;"
-        f"print(json.dumps(round_report(Round.objects.get(number={number}))))"
-    )
-    for _ in range(ROUND_SECONDS // 3):
-        report: dict[str, object] = json.loads(
-            running_stack.manage("shell", "-c", code).stdout.splitlines()[-1]
-        )
-        if report["state"] != "running":
-            return report
-        time.sleep(3)
-    raise AssertionError("The round did not end.")
+    assert accepted == count
