@@ -65,12 +65,14 @@ def judge(question: Question, left: str, right: str, annotator: Annotator, draw:
     """Compare two answers: which is felt to be better, how strongly, and perhaps a better wording."""
     felt = gold_utility(question, left) - gold_utility(question, right) + draw.gauss(0, annotator.noise)
     chosen = left if felt > 0 else right
-    improvable = gold_utility(question, chosen) < 1
+    best = gold_best_answer(question)
+    # Who would write what the other answer says already should have preferred that one.
+    improvable = gold_utility(question, chosen) < 1 and best not in (left.strip(), right.strip())
     edits = improvable and draw.random() < annotator.edit_rate
     return Verdict(
         preferred="left" if felt > 0 else "right",
         strength=_strength(abs(felt)),
-        edited=gold_best_answer(question) if edits else None,
+        edited=best if edits else None,
     )
 
 
