@@ -8,7 +8,6 @@ name, through the registry of attention functions that transformers offers.
 Shapes: B rows, H query heads, K key-value heads (each shared by H / K query heads), T tokens, D head size.
 """
 
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,8 +17,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
 MASKED_ATTENTION = "accord_masked"
-LONGEST = MappingProxyType({torch.bfloat16: 512, torch.float32: 128})
-"""Tokens of a row up to which whole products were faster than the fused kernel, forward and backward."""
+LONGEST = 512
+"""Tokens of a row up to which whole bf16 products were faster than the fused kernel, both passes counted."""
+FORBIDDEN = -1e30
+"""Added to scores that the mask forbids. Not -inf: a row of padding that may look nowhere stays finite."""
 
 
 def use_masked_attention(model: nn.Module) -> None:
@@ -38,10 +39,13 @@ def masked_attention(
     scaling: float | None = None,
     **rest: Any,  # Any: what other attention functions may want
 ) -> tuple[Tensor, None]:
-    """The attention function: (B, T, H, D). Causal where there is no mask; long rows go to torch's kernel."""
+    """The attention function: (B, T, H, D). Causal where there is no mask.
+
+    fp32, long rows, dropout and generation with a cache go to torch's kernel.
+    """
     length = query_BHTD.shape[2]
-    suits = length == key_BKTD.shape[2] and length <= LONGEST.get(value_BKTD.dtype, 0) and not dropout
-    if not suits or query_BHTD.device.type != "cpu":
+    is_bf16_on_cpu = value_BKTD.dtype == torch.bfloat16 and value_BKTD.device.type == "cpu"
+    if not is_bf16_on_cpu or length > LONGEST or length != key_BKTD.shape[2] or dropout:
         output_BTHD, _ = sdpa_attention_forward(
             module, query_BHTD, key_BKTD, value_BKTD, attention_mask, dropout, scaling, **rest
         )
@@ -71,8 +75,8 @@ class MaskedAttention(torch.autograd.Function):
             query = (query_BHTD * scale).to(dtype).reshape(-1, *stacked(query_BHTD, key_BKTD))
             key, value = key_BKTD.to(dtype).flatten(0, 1), value_BKTD.flatten(0, 1)
             scores = torch.bmm(query, key.transpose(1, 2))
-            # Adding -inf to all heads at once takes a third of the time of filling them in.
-            bias_B1TT = torch.zeros_like(mask_B1TT, dtype=dtype).masked_fill_(~mask_B1TT, -torch.inf)
+            # Adding to all heads at once takes a third of the time of filling in.
+            bias_B1TT = torch.zeros_like(mask_B1TT, dtype=dtype).masked_fill_(~mask_B1TT, FORBIDDEN)
             scores.view(*query_BHTD.shape[:3], mask_B1TT.shape[-1]).add_(bias_B1TT)
             probabilities = scores.softmax(-1)
             output = torch.bmm(probabilities, value)
