@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def messages_of(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The dialog's messages, beginning with a user and ending with an assistant; empty if there is no such."""
+    """The dialog's messages, from a user's first to an assistant's last; empty if there are none."""
     messages: list[dict[str, str]] = []
     speakers: dict[str, str] = {}
     for turn in turns:

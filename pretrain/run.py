@@ -149,7 +149,7 @@ def program_main(config_type: type[ConfigT], run: Callable[[ConfigT, RunFolder],
         folder.fail(str(error))
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_USER_ERROR)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the outermost frame: whoever follows reads why
         traceback.print_exc()
         folder.fail(f"{type(error).__name__}: {error}")
         sys.exit(1)
