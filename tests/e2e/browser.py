@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 CHROMIUM = "/usr/bin/chromium"
+PATIENCE_MS = 20_000
+"""How long a test waits for what must come: longer than it takes on a machine busy with other things."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -60,6 +62,7 @@ class Window:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser that this machine has."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, headless=True)
         try:

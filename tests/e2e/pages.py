@@ -19,6 +19,8 @@ class Look:
     path: str
     person: User | None
     prepare: Callable[[Page], None] = NOTHING_TO_DO
+    height: int = 900
+    """Of the window."""
 
 
 def looks(site: SampleSite) -> list[Look]:
@@ -37,6 +39,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="compare-help", path=compare, person=annotator, prepare=_help),
         Look(name="compare-flag", path=compare, person=annotator, prepare=_flag),
         Look(name="compare-formulas", path=compare, person=annotator, prepare=_next),
+        Look(name="comparison", path=compare, person=annotator, prepare=_edit_the_formulas, height=1280),
         Look(name="compare-arabic", path=compare, person=annotator, prepare=_next),
         Look(name="compare-chinese", path=compare, person=annotator, prepare=_next),
         Look(name="compare-long-words", path=compare, person=annotator, prepare=_next),
@@ -81,6 +84,19 @@ def _edit(page: Page) -> None:
     field.fill(changed.replace("hashable", "hashable (immutable)"))
     page.get_by_text("Draft saved").wait_for()
     field.evaluate("(element) => element.closest('.editor').scrollIntoView({block: 'center'})")
+
+
+def _edit_the_formulas(page: Page) -> None:
+    """What README shows: a choice, and an edit with its difference."""
+    _wait_for_comparison(page)
+    page.keyboard.press("7")
+    page.keyboard.press("e")
+    field = page.get_by_label("The edited answer")
+    text = field.input_value().replace("Seen as a picture: each", "As a picture, each")
+    field.fill(text.replace("both sides are $1$", "both sides are $1$, so the claim holds"))
+    page.keyboard.press("Escape")
+    page.get_by_text("Draft saved").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _guidelines(page: Page) -> None:

@@ -1,7 +1,7 @@
 """Pictures of every page: `python -m tests.e2e.screenshots FOLDER`.
 
 Runs the test that looks at every page, on its own sample site, and keeps what it saw: one PNG for each
-page, width and theme. README's picture is `compare-chosen-1280-light.png`.
+page, width and theme. README shows `comparison-1280-light.png`, kept as `docs/images/comparison.png`.
 """
 
 import sys

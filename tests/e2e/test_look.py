@@ -28,11 +28,12 @@ def test_every_page_is_readable_and_fits(
             assert look.person is not None
             window.enter_as(look.person)
             person = look.person
+        window.page.set_viewport_size({"width": width, "height": look.height})
         window.open(look.path)
         look.prepare(window.page)
         problems += [f"{look.name}: {problem}" for problem in window.page.evaluate(AUDIT)]
         if screenshots_folder is not None:
-            whole = not look.name.startswith("compare-")
+            whole = not look.name.startswith("compar")
             window.page.screenshot(
                 path=screenshots_folder / f"{look.name}-{width}-{theme}.png", full_page=whole
             )
