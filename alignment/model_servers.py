@@ -6,6 +6,7 @@ move into the running engine, and only after the canary check is the deployment 
 fails the server is started anew with the new weights.
 """
 
+import json
 import logging
 import socket
 import subprocess
@@ -35,8 +36,8 @@ class ModelServer:
     folder: RunFolder
     base_url: str
     process: "subprocess.Popen[bytes]"
-    config_text: str
-    """The checkpoint's config.json: weights may only move between equal ones."""
+    architecture: object
+    """What the checkpoint's config.json says: weights may only move between equal ones."""
     num_starts: int = 1
     ready: bool = False
 
@@ -78,11 +79,11 @@ class ModelServers:
     def _begin(self, deployment: Deployment) -> None:
         """Take over the replaced deployment's server, or start one."""
         old = self._servers.get(deployment.replaces_id) if deployment.replaces_id else None
-        config_text = _config_text(deployment)
-        if config_text is None:
+        architecture = _architecture(deployment)
+        if architecture is None:
             deployment_fail(deployment, f"There is no checkpoint at {deployment.checkpoint.path}.")
             return
-        if old is not None and old.running and old.ready and old.config_text == config_text:
+        if old is not None and old.running and old.ready and old.architecture == architecture:
             self._swap(deployment, old)
         else:
             self._start(deployment, num_starts=1)
@@ -129,7 +130,7 @@ class ModelServers:
             folder=folder,
             base_url=f"http://127.0.0.1:{port}",
             process=process,
-            config_text=_config_text(deployment) or "",
+            architecture=_architecture(deployment),
             num_starts=num_starts,
         )
         Deployment.objects.filter(pk=deployment.pk).update(state=Deployment.State.STARTING, error="")
@@ -160,9 +161,10 @@ class ModelServers:
             stop_group(server.process)
 
 
-def _config_text(deployment: Deployment) -> str | None:
+def _architecture(deployment: Deployment) -> object:
+    """The checkpoint's config.json as data, or None where there is none."""
     path = Path(deployment.checkpoint.path) / "config.json"
-    return path.read_text() if path.exists() else None
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _free_port() -> int:
