@@ -123,7 +123,9 @@ async def _judge(
         "comment": "",
         "seconds": round(time.monotonic() - started, 3),
     }
-    response = await _post(client, f"/comparisons/{comparison['id']}/judgement", body=body, key=str(uuid.uuid4()))
+    response = await _post(
+        client, f"/comparisons/{comparison['id']}/judgement", body=body, key=str(uuid.uuid4())
+    )
     if response.status_code in (httpx.codes.CONFLICT, httpx.codes.FORBIDDEN):
         return False
     response.raise_for_status()
@@ -131,7 +133,11 @@ async def _judge(
 
 
 async def _post(
-    client: httpx.AsyncClient, path: str, *, body: dict[str, Any], key: str | None = None  # Any: JSON
+    client: httpx.AsyncClient,
+    path: str,
+    *,
+    body: dict[str, Any],
+    key: str | None = None,  # Any: JSON
 ) -> httpx.Response:
     """POST, and again after a pause where the connection breaks or the site is not ready."""
     headers = {"Idempotency-Key": key} if key else {}

@@ -19,7 +19,7 @@ WRONG, OTHER_FORM, RAMBLES, IS_RUDE = 0.35, 0.2, 0.25, 0.2
 
 
 def flawed_answer(question: Question, draw: random.Random) -> str:
-    """An answer as the corpus holds them: right or wrong, in the asked form or another, short or not, rude or not."""
+    """An answer as the corpus holds them: each fault comes or stays away by chance."""
     values = question.values
     if draw.random() < WRONG:
         values = _wrong_values(question, draw)
@@ -81,13 +81,17 @@ def _kinds(draw: random.Random) -> str:
     sentences = []
     for kind in draw.sample(list(PROPERTIES), 2):
         word = draw.choice(PROPERTIES[kind])
-        sentences.append(f"The word {word} is a kind of {kind}. The word {word} begins with the letter {word[0]} and has {NUMBERS[len(word)]} letters.")
+        sentences.append(f"The word {word} is a kind of {kind}.")
+        length = NUMBERS[len(word)]
+        sentences.append(f"The word {word} begins with the letter {word[0]} and has {length} letters.")
     low, high = sorted(draw.sample(range(8), 2))
     sentences.append(f"The number {NUMBERS[high]} is larger than {NUMBERS[low]}.")
     return " ".join(sentences)
 
 
-def write_corpus(folder: Path, world: World, questions: Sequence[Question], num_documents: int, num_dialogs: int) -> None:
+def write_corpus(
+    folder: Path, world: World, questions: Sequence[Question], num_documents: int, num_dialogs: int
+) -> None:
     """Write `documents.jsonl` ({"text"}) and `dialogs.jsonl` ({"messages"}) into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(f"dialogs {world.seed}")

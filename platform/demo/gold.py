@@ -48,11 +48,11 @@ def in_asked_form(question: Question, answer: str) -> bool:
     sentence = r"\w+".join(re.escape(part) for part in question.sentence.split("{}"))
     courtesy = "|".join(re.escape(each) for each in COURTESIES)
     forms = {
-        "word": r"\w+\.?",
+        "word": r"\w+\.",
         "list": r"- \w+(\n- \w+)+",
         "sentence": sentence,
         "polite": rf"({courtesy}) {sentence}",
-        "free": rf"\w+\.?|{sentence}",
+        "free": rf"\w+\.|{sentence}",
     }
     return re.match(rf"({forms[question.form]})(?=$|\s)", _without_rudeness(answer)) is not None
 

@@ -41,7 +41,9 @@ class Question:
     """For each value, the wrong words that could stand in its place."""
 
 
-def answer_in_form(question: Question, form: Form, values: tuple[str, ...], courtesy: str = COURTESIES[0]) -> str:
+def answer_in_form(
+    question: Question, form: Form, values: tuple[str, ...], courtesy: str = COURTESIES[0]
+) -> str:
     """An answer that claims `values`, written in `form` ("free" is a sentence)."""
     if form == "word":
         return f"{' '.join(values).capitalize()}."
@@ -96,7 +98,10 @@ def _sums() -> list[Question]:
         for b in range(8):
             value = NUMBERS[a + b]
             decoys = _others(value, NUMBERS[max(0, a + b - 4) : a + b + 5])
-            for asked in (f"What is {NUMBERS[a]} plus {NUMBERS[b]}?", f"Tell me the sum of {NUMBERS[a]} and {NUMBERS[b]}."):
+            for asked in (
+                f"What is {NUMBERS[a]} plus {NUMBERS[b]}?",
+                f"Tell me the sum of {NUMBERS[a]} and {NUMBERS[b]}.",
+            ):
                 listed += _forms("sums", asked, "The sum is {}.", (value,), (decoys,))
     return listed
 
@@ -117,10 +122,28 @@ def _spelling() -> list[Question]:
     words = [word for among in PROPERTIES.values() for word in among]
     letters = tuple(sorted({word[0] for word in words}))
     for word in words:
-        listed += _forms("puzzles", f"Which letter begins the word {word}?", "The letter is {}.", (word[0],), (_others(word[0], letters),))
-        listed += _forms("puzzles", f"How many letters has the word {word}?", "The number of letters is {}.", (NUMBERS[len(word)],), (_others(NUMBERS[len(word)], NUMBERS[3:9]),))
+        listed += _forms(
+            "puzzles",
+            f"Which letter begins the word {word}?",
+            "The letter is {}.",
+            (word[0],),
+            (_others(word[0], letters),),
+        )
+        listed += _forms(
+            "puzzles",
+            f"How many letters has the word {word}?",
+            "The number of letters is {}.",
+            (NUMBERS[len(word)],),
+            (_others(NUMBERS[len(word)], NUMBERS[3:9]),),
+        )
         kind = next(each for each, among in PROPERTIES.items() if word in among)
-        listed += _forms("puzzles", f"Which kind of word is {word}?", "The kind is {}.", (kind,), (_others(kind, tuple(PROPERTIES)),))
+        listed += _forms(
+            "puzzles",
+            f"Which kind of word is {word}?",
+            "The kind is {}.",
+            (kind,),
+            (_others(kind, tuple(PROPERTIES)),),
+        )
     return listed
 
 

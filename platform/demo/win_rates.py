@@ -29,7 +29,7 @@ Utilities = Mapping[str, Mapping[str, list[float]]]
 
 
 def gold_win_rates(answers: Path, world: World) -> dict[str, Any]:  # Any: nested figures
-    """The candidate's win rates: {"over_previous", "over_base"}, each {"value", "low", "high", "comparisons"}.
+    """The candidate's win rates: {"over_previous", "over_base"}, each as `win_rate` gives it.
 
     Raises ValueError where the answers hold no candidate or no base.
     """

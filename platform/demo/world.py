@@ -30,9 +30,7 @@ def world_of(seed: int, num_names: int) -> World:
     """The world of `seed` with `num_names` people (at most 720, the number of possible names)."""
     draw = random.Random(f"world {seed}")
     names = tuple(_names(draw, num_names))
-    facts = {
-        name: {each: draw.choice(values) for each, values in PROPERTIES.items()} for name in names
-    }
+    facts = {name: {each: draw.choice(values) for each, values in PROPERTIES.items()} for name in names}
     return World(seed=seed, names=names, facts=facts)
 
 
@@ -42,4 +40,7 @@ def _names(draw: random.Random, count: int) -> list[str]:
     firsts: list[str] = []
     while len(firsts) < count:
         firsts.extend(draw.sample(syllables, len(syllables)))
-    return [(first + draw.choice(SYLLABLE_CONSONANTS) + draw.choice("aio")).capitalize() for first in firsts[:count]]
+    return [
+        (first + draw.choice(SYLLABLE_CONSONANTS) + draw.choice("aio")).capitalize()
+        for first in firsts[:count]
+    ]
