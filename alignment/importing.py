@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from accounts.errors import Conflict, Invalid
+from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint
@@ -25,6 +26,7 @@ def model_import(path: Path, name: str) -> Checkpoint:
             f"{path} holds {architectures or 'no architecture'}: a base must be a causal language model."
         )
     try:
+        check_checkpoint_folder(path)
         DialogEncoder.from_folder(path)
     except ProgramError as error:
         raise Invalid(str(error)) from error

@@ -1,6 +1,6 @@
 """Turns public dialog sets into a corpus of dialogs, for the run that docs/real-run.md describes.
 
-    python docs/real_run_dialogs.py SET.jsonl.gz ... > dialogs.jsonl
+    python docs/real-run/dialogs.py SET.jsonl.gz ... > dialogs.jsonl
 
 Comes in: JSON lines with `turns`, each with a speaker (`speaker`, `agent` or `who`) and its words (`text` or
 `message`). Goes out: `{"messages": [{"role", "content"}, ...]}`; who speaks first is the user, and what
