@@ -4,7 +4,6 @@ Comes in: checkpoint folders, token ids. Goes out: generated answers, raw reward
 process. Every folder that has a canary.json is checked against it when its weights are loaded or swapped.
 """
 
-import gc
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,10 +110,9 @@ class PolicyEngine:
         return canary_difference(canary, [logprobs[token_id].logprob for token_id, logprobs in told])
 
     def close(self) -> None:
-        """Free the engine's memory."""
+        """Free the engine's memory. Other engines of this process stand still until a new one is made."""
         shut_down(self._llm)
         del self._llm
-        gc.collect()
 
     def _load(self, folder: Path) -> None:
         options = offline_options(folder, self._config, num_engines=self._num_engines)
@@ -125,6 +123,7 @@ class PolicyEngine:
             return
         difference = self.canary_difference(canary)
         if difference > TOLERANCE[engine_precision(folder)]:
+            self.close()
             raise ProgramError(
                 f"vLLM's log-probabilities for {folder} are {difference:.4f} away from its canary.json: "
                 "the folder was changed after it was written, register the model again."
@@ -178,10 +177,9 @@ class RewardEngine:
         return [[found[number, response] for response in case[1]] for number, case in enumerate(cases)]
 
     def close(self) -> None:
-        """Free the engine's memory."""
+        """Free the engine's memory. Other engines of this process stand still until a new one is made."""
         shut_down(self._llm)
         del self._llm
-        gc.collect()
 
     def _score(self, rows: Sequence[Sequence[int]]) -> list[float]:
         # vLLM would put a sigmoid on the reward.
@@ -230,5 +228,5 @@ def token_prompts(rows: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
 
 
 def shut_down(llm: LLM) -> None:
-    """Stop an engine; its memory goes with the last reference."""
+    """Stop an engine. vLLM tears down what all engines of a process share; a new engine builds it again."""
     llm.llm_engine.engine_core.shutdown()

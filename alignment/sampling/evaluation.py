@@ -15,7 +15,7 @@ from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
 from alignment.sampling.prompts import chunks, fitting, read_prompts
-from alignment.sampling.workers import Work, run_jobs
+from alignment.sampling.workers import run_jobs
 from alignment.win_rate import paired_outcomes, win_rate
 from annotation.records import PreferenceRecord, read_records, write_records
 from pretrain.run import ProgramError, RunFolder, program_main
@@ -69,7 +69,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
         folder.progress(done, total, "prompts")
 
     run_jobs(
-        len(jobs), num_processes=num_processes(config), start=lambda: worker(config, jobs), on_report=keep
+        len(jobs), num_processes=num_processes(config), start=lambda: Evaluator(config, jobs), on_report=keep
     )
     answers = in_order([answer for report in reports for answer in report.answers], config, prompts)
     write_records(config.answers, answers)
@@ -114,78 +114,81 @@ def num_processes(config: EvaluationConfig) -> int:
     return num_workers(next(iter(config.policies.values())), config.engine)
 
 
-def worker(config: EvaluationConfig, jobs: Sequence[AnswerJob | AccuracyJob]) -> Work[Report]:
-    """Load the reward model; what is returned does one job. The policy's engine comes with its first job."""
-    num_engines = 2 * num_processes(config)
-    reward_model = RewardEngine(config.reward_model, config.engine, num_engines=num_engines)
-    engine: PolicyEngine | None = None
+class Evaluator:
+    """The reward model, the policy of the job in hand, and the jobs."""
 
-    def engine_of(policy: str) -> PolicyEngine:
-        nonlocal engine
-        folder = config.policies[policy]
-        if engine is None:
-            engine = PolicyEngine(folder, config.engine, num_engines=num_engines)
-        elif engine.folder != folder:
-            engine.swap_weights(folder)
-        return engine
+    def __init__(self, config: EvaluationConfig, jobs: Sequence[AnswerJob | AccuracyJob]) -> None:
+        self._config = config
+        self._jobs = jobs
+        self._num_engines = 2 * num_processes(config)
+        self._reward_model = RewardEngine(config.reward_model, config.engine, num_engines=self._num_engines)
+        self._policy: PolicyEngine | None = None
 
-    def work(number: int) -> Report:
-        job = jobs[number]
-        if isinstance(job, AccuracyJob):
-            return accuracy_report(reward_model, job)
-        return answer_report(config, engine_of(job.policy), reward_model, job)
+    def do(self, job: int) -> Report:
+        """Sample and score answers, or score held-out pairs."""
+        what = self._jobs[job]
+        return self._accuracy(what) if isinstance(what, AccuracyJob) else self._answers(what)
 
-    return work
+    def close(self) -> None:
+        """Free both engines."""
+        if self._policy is not None:
+            self._policy.close()
+        self._reward_model.close()
 
+    def _policy_of(self, name: str) -> PolicyEngine:
+        """The one engine, with the named policy's weights moved into it."""
+        folder = self._config.policies[name]
+        if self._policy is None:
+            self._policy = PolicyEngine(folder, self._config.engine, num_engines=self._num_engines)
+        elif self._policy.folder != folder:
+            self._policy.swap_weights(folder)
+        return self._policy
 
-def answer_report(
-    config: EvaluationConfig, engine: PolicyEngine, reward_model: RewardEngine, job: AnswerJob
-) -> Report:
-    """Sample a policy's answers and score them."""
-    drawn = engine.answer(
-        [engine.encode(prompt.context) for prompt in job.prompts],
-        # Another policy draws with other random numbers: else equal models would give equal answers.
-        [prompt_seed(config.sampling.seed, f"{job.policy}:{prompt.id}") for prompt in job.prompts],
-        config.sampling,
-        n=config.samples_per_prompt,
-    )
-    rewards = reward_model.rewards_many(
-        [
-            (prompt.context, [answer.content for answer in answers])
-            for prompt, answers in zip(job.prompts, drawn, strict=True)
-        ]
-    )
-    answers = [
-        SampledAnswer(
-            prompt_id=prompt.id,
-            domain=prompt.domain,
-            policy=job.policy,
-            sample=sample,
-            content=answer.content,
-            reward=reward,
+    def _answers(self, job: AnswerJob) -> Report:
+        policy = self._policy_of(job.policy)
+        seed = self._config.sampling.seed
+        drawn = policy.answer(
+            [policy.encode(prompt.context) for prompt in job.prompts],
+            # Another policy draws with other random numbers: else equal models would give equal answers.
+            [prompt_seed(seed, f"{job.policy}:{prompt.id}") for prompt in job.prompts],
+            self._config.sampling,
+            n=self._config.samples_per_prompt,
         )
-        for prompt, row, scores in zip(job.prompts, drawn, rewards, strict=True)
-        for sample, (answer, reward) in enumerate(zip(row, scores, strict=True))
-    ]
-    return Report(
-        answers=answers,
-        num_tokens=[answer.num_tokens for row in drawn for answer in row],
-        num_prompts=len(job.prompts),
-    )
-
-
-def accuracy_report(reward_model: RewardEngine, job: AccuracyJob) -> Report:
-    """The reward model's margins on pairs that people judged."""
-    rewards = reward_model.rewards_many(
-        [(record.context, [response.content for response in record.responses]) for record in job.records]
-    )
-    return Report(
-        margins=[
-            margin
-            for record, scores in zip(job.records, rewards, strict=True)
-            for margin in judged_margins(record, scores)
+        rewards = self._reward_model.rewards_many(
+            [
+                (prompt.context, [answer.content for answer in answers])
+                for prompt, answers in zip(job.prompts, drawn, strict=True)
+            ]
+        )
+        answers = [
+            SampledAnswer(
+                prompt_id=prompt.id,
+                domain=prompt.domain,
+                policy=job.policy,
+                sample=sample,
+                content=answer.content,
+                reward=reward,
+            )
+            for prompt, row, scores in zip(job.prompts, drawn, rewards, strict=True)
+            for sample, (answer, reward) in enumerate(zip(row, scores, strict=True))
         ]
-    )
+        return Report(
+            answers=answers,
+            num_tokens=[answer.num_tokens for row in drawn for answer in row],
+            num_prompts=len(job.prompts),
+        )
+
+    def _accuracy(self, job: AccuracyJob) -> Report:
+        rewards = self._reward_model.rewards_many(
+            [(record.context, [response.content for response in record.responses]) for record in job.records]
+        )
+        return Report(
+            margins=[
+                margin
+                for record, scores in zip(job.records, rewards, strict=True)
+                for margin in judged_margins(record, scores)
+            ]
+        )
 
 
 def in_order(

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from alignment.programs import RejectionConfig
 from alignment.records import Candidate, CandidateSet, PromptRecord
-from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
+from alignment.sampling.engine import Answer, PolicyEngine, RewardEngine, num_workers, prompt_seed
 from alignment.sampling.prompts import chunks, fitting, read_prompts
-from alignment.sampling.workers import Work, run_jobs
+from alignment.sampling.workers import run_jobs
 from annotation.records import write_records
 from pretrain.run import ProgramError, RunFolder, program_main
 
@@ -52,7 +52,7 @@ def run(config: RejectionConfig, folder: RunFolder) -> None:
     run_jobs(
         len(jobs),
         num_processes=num_workers(config.policy, config.engine),
-        start=lambda: sampler(config, jobs),
+        start=lambda: Sampler(config, jobs),
         on_report=keep,
     )
     ordered = [finished[prompt.id] for prompt in prompts]
@@ -60,41 +60,47 @@ def run(config: RejectionConfig, folder: RunFolder) -> None:
     folder.finish({**diagnostics(ordered), "num_skipped": num_skipped})
 
 
-def sampler(config: RejectionConfig, jobs: Sequence[Sequence[PromptRecord]]) -> Work[list[CandidateSet]]:
-    """Load both models; what is returned samples and scores the prompts of one job."""
-    num_engines = 2 * num_workers(config.policy, config.engine)
-    policy = PolicyEngine(config.policy, config.engine, num_engines=num_engines)
-    reward_model = RewardEngine(config.reward_model, config.engine, num_engines=num_engines)
+class Sampler:
+    """Both models, and the jobs to do with them."""
 
-    def work(job: int) -> list[CandidateSet]:
-        prompts = jobs[job]
-        answers = policy.answer(
-            [policy.encode(prompt.context) for prompt in prompts],
-            [prompt_seed(config.sampling.seed, prompt.id) for prompt in prompts],
-            config.sampling,
-            n=config.num_candidates,
+    def __init__(self, config: RejectionConfig, jobs: Sequence[Sequence[PromptRecord]]) -> None:
+        num_engines = 2 * num_workers(config.policy, config.engine)
+        self._config = config
+        self._jobs = jobs
+        self._policy = PolicyEngine(config.policy, config.engine, num_engines=num_engines)
+        self._reward_model = RewardEngine(config.reward_model, config.engine, num_engines=num_engines)
+
+    def do(self, job: int) -> list[CandidateSet]:
+        """Sample and score a job's prompts."""
+        prompts = self._jobs[job]
+        answers = self._policy.answer(
+            [self._policy.encode(prompt.context) for prompt in prompts],
+            [prompt_seed(self._config.sampling.seed, prompt.id) for prompt in prompts],
+            self._config.sampling,
+            n=self._config.num_candidates,
         )
-        contents = [[answer.content for answer in drawn] for drawn in answers]
-        rewards = reward_model.rewards_many(
-            [(prompt.context, drawn) for prompt, drawn in zip(prompts, contents, strict=True)]
+        rewards = self._reward_model.rewards_many(
+            [
+                (prompt.context, [answer.content for answer in drawn])
+                for prompt, drawn in zip(prompts, answers, strict=True)
+            ]
         )
         return [
-            candidate_set(
-                prompt,
-                [
-                    Candidate(
-                        content=answer.content,
-                        num_tokens=answer.num_tokens,
-                        finish=answer.finish,
-                        reward=reward,
-                    )
-                    for answer, reward in zip(drawn, scores, strict=True)
-                ],
-            )
+            candidate_set(prompt, [candidate(*each) for each in zip(drawn, scores, strict=True)])
             for prompt, drawn, scores in zip(prompts, answers, rewards, strict=True)
         ]
 
-    return work
+    def close(self) -> None:
+        """Free both engines."""
+        self._policy.close()
+        self._reward_model.close()
+
+
+def candidate(answer: Answer, reward: float) -> Candidate:
+    """An answer and its reward as a record."""
+    return Candidate(
+        content=answer.content, num_tokens=answer.num_tokens, finish=answer.finish, reward=reward
+    )
 
 
 def candidate_set(prompt: PromptRecord, candidates: Sequence[Candidate]) -> CandidateSet:

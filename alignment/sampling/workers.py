@@ -16,35 +16,43 @@ from typing import Protocol, TypeVar
 from pretrain.run import ProgramError
 
 ReportT = TypeVar("ReportT")
+ReportT_co = TypeVar("ReportT_co", covariant=True)
 
-Work = Callable[[int], ReportT]
-"""Does the job of a number and returns its report."""
+ForkedWorker = tuple[ForkProcess, Connection]
 
 
-class Counter(Protocol):
-    """Gives out 0, 1, 2, … across processes."""
+class Worker(Protocol[ReportT_co]):
+    """Does jobs by their number."""
 
-    def __call__(self) -> int: ...
+    def do(self, job: int) -> ReportT_co:
+        """Do a job and return what is to be told of it."""
+
+    def close(self) -> None:
+        """Free what the worker holds."""
 
 
 def run_jobs(
     num_jobs: int,
     *,
     num_processes: int,
-    start: Callable[[], Work[ReportT]],
+    start: Callable[[], Worker[ReportT]],
     on_report: Callable[[ReportT], None],
 ) -> None:
     """Do jobs 0 to `num_jobs` - 1 and give each one's report to `on_report`, in this process.
 
-    `start` builds a worker's engines and returns what does a job with them; it is called once in each
-    process. Raises ProgramError when a worker did, RuntimeError when one died.
+    `start` makes a worker; it is called once in each process. Raises ProgramError when a worker did,
+    RuntimeError when one died.
     """
     num_processes = min(num_processes, num_jobs)
-    if num_processes <= 1:
-        if num_jobs:
-            work = start()
+    if num_processes == 0:
+        return
+    if num_processes == 1:
+        worker = start()
+        try:
             for job in range(num_jobs):
-                on_report(work(job))
+                on_report(worker.do(job))
+        finally:
+            worker.close()
         return
     workers = _fork(num_jobs, num_processes, start)
     try:
@@ -56,9 +64,7 @@ def run_jobs(
             process.join()
 
 
-def _fork(
-    num_jobs: int, num_processes: int, start: Callable[[], Work[ReportT]]
-) -> list[tuple[ForkProcess, Connection]]:
+def _fork(num_jobs: int, num_processes: int, start: Callable[[], Worker[ReportT]]) -> list[ForkedWorker]:
     context = multiprocessing.get_context("fork")
     next_job = context.Value("i", 0)
 
@@ -68,7 +74,7 @@ def _fork(
             next_job.value += 1
         return job
 
-    workers: list[tuple[ForkProcess, Connection]] = []
+    workers: list[ForkedWorker] = []
     for _ in range(num_processes):
         ours, theirs = context.Pipe(duplex=False)
         inherited = [connection for _, connection in workers] + [ours]
@@ -79,7 +85,7 @@ def _fork(
     return workers
 
 
-def _gather(workers: list[tuple[ForkProcess, Connection]], on_report: Callable[[ReportT], None]) -> None:
+def _gather(workers: list[ForkedWorker], on_report: Callable[[ReportT], None]) -> None:
     open_ends = {connection: process for process, connection in workers}
     while open_ends:
         for connection in wait(list(open_ends)):
@@ -101,18 +107,19 @@ def _gather(workers: list[tuple[ForkProcess, Connection]], on_report: Callable[[
 
 def _work(
     num_jobs: int,
-    take: Counter,
-    start: Callable[[], Work[ReportT]],
+    take: Callable[[], int],
+    start: Callable[[], Worker[ReportT]],
     reports: Connection,
     inherited: list[Connection],
 ) -> None:
-    """A child: jobs until there are none left. Reading ends stay open in the parent alone."""
+    """A child: jobs until there are none left; its worker ends with the process."""
+    # Reading ends stay open in the parent alone, so that a child notices when it is gone.
     for connection in inherited:
         connection.close()
     try:
-        work = start()
+        worker = start()
         while (job := take()) < num_jobs:
-            reports.send(work(job))
+            reports.send(worker.do(job))
     except ProgramError as error:
         reports.send(error)
     except BrokenPipeError:

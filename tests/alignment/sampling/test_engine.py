@@ -1,26 +1,45 @@
 """vLLM inside a program, against transformers: the same answers, the same rewards, proven weights."""
 
-import json
-import shutil
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import torch
-from transformers.models.llama.modeling_llama import LlamaForSequenceClassification
 
 from alignment.canary import read_canary
 from alignment.programs import SamplingConfig
 from alignment.sampling.engine import PolicyEngine, RewardEngine, prompt_seed
 from annotation.records import Message
 from pretrain.checkpoint_folder import load_causal_lm
-from pretrain.run import ProgramError
 from tests.alignment.sampling.conftest import ENGINE, Models
 from tests.alignment.sampling.factories import make_prompts
+from tests.alignment.sampling.model_factories import transformers_rewards
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore::FutureWarning:vllm")]
 
 SAMPLING = SamplingConfig(temperature=1.0, max_tokens=12)
 CONTEXT = (Message(role="user", content="What is 2 + 2?"),)
+
+
+@pytest.fixture(scope="module")
+def engines(models: Models) -> Iterator[tuple[PolicyEngine, RewardEngine]]:
+    policy_engine = PolicyEngine(models.policy, ENGINE)
+    reward_engine = RewardEngine(models.reward_model, ENGINE)
+    yield policy_engine, reward_engine
+    policy_engine.close()
+    reward_engine.close()
+
+
+@pytest.fixture
+def policy_engine(engines: tuple[PolicyEngine, RewardEngine], models: Models) -> PolicyEngine:
+    """An engine that holds `models.policy`, whatever the test before moved into it."""
+    if engines[0].folder != models.policy:
+        assert engines[0].swap_weights(models.policy)
+    return engines[0]
+
+
+@pytest.fixture
+def reward_engine(engines: tuple[PolicyEngine, RewardEngine]) -> RewardEngine:
+    return engines[1]
 
 
 def test_greedy_answers_are_those_of_transformers(policy_engine: PolicyEngine, models: Models) -> None:
@@ -54,13 +73,7 @@ def test_answers_depend_on_the_seed_and_not_on_the_company(policy_engine: Policy
 
 def test_rewards_are_those_of_transformers(reward_engine: RewardEngine, models: Models) -> None:
     responses = ["4", "It is four.", "I will not say.", "4"]
-    model = LlamaForSequenceClassification.from_pretrained(models.reward_model).eval()
-    encoder = reward_engine.encoder
-    rows = [
-        encoder.encode_context(CONTEXT) + encoder.encode_response(response)[0] for response in responses
-    ]
-    with torch.no_grad():
-        expected = [float(model(input_ids=torch.tensor([row])).logits[0, 0]) for row in rows]
+    expected = transformers_rewards(models.reward_model, CONTEXT, responses)
 
     rewards = reward_engine.rewards(CONTEXT, responses)
 
@@ -95,36 +108,3 @@ def test_after_a_swap_no_prompt_of_the_old_weights_is_reused(
     policy_engine.swap_weights(models.policy)
 
     assert policy_engine.answer([prompt], [3], SAMPLING, n=2) == before != swapped
-
-
-def test_tied_embeddings_are_caught_and_the_engine_is_built_anew(models: Models) -> None:
-    engine = PolicyEngine(models.tied, ENGINE)
-    canary = read_canary(models.other_tied)
-    assert canary is not None
-
-    assert not engine.swap_weights(models.other_tied)
-
-    assert engine.canary_difference(canary) < 1e-5
-    engine.close()
-
-
-def test_a_folder_whose_weights_are_not_the_canarys_is_refused(models: Models, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong"
-    shutil.copytree(models.policy, wrong)
-    shutil.copy(models.other / "model.safetensors", wrong)
-
-    with pytest.raises(ProgramError, match="away from its canary"):
-        PolicyEngine(wrong, ENGINE)
-
-
-def test_another_architecture_gets_another_engine(
-    policy_engine: PolicyEngine, models: Models, tmp_path: Path
-) -> None:
-    longer = tmp_path / "longer"
-    shutil.copytree(models.policy, longer)
-    config = json.loads((longer / "config.json").read_text())
-    (longer / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 128}))
-
-    assert not policy_engine.swap_weights(longer)
-
-    assert policy_engine.max_model_len == 128

@@ -15,7 +15,7 @@ def statuses(*requests: tuple[str, str | None]) -> list[int]:
     """The statuses of requests (path, key) sent one after the other."""
 
     async def ask() -> list[int]:
-        transport = httpx.ASGITransport(app=Gate(answering))  # type: ignore[arg-type]  # looser ASGI types
+        transport = httpx.ASGITransport(app=Gate(answering))
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             return [
                 (await client.post(path, headers={"X-Gate-Key": key} if key else {})).status_code

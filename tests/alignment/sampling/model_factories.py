@@ -1,0 +1,73 @@
+"""Tiny models with random weights for the tests of sampling, and what transformers makes of them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers.models.llama.configuration_llama import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaForSequenceClassification
+
+from annotation.records import Message
+from pretrain.checkpoint_folder import canary_token_ids, logprobs, save_checkpoint_folder
+from pretrain.dialog import DialogEncoder
+
+
+def make_config(tokenizer: Path, **fields: object) -> LlamaConfig:
+    """Two layers, 64 wide, with grouped queries; large weights, so that models tell tokens apart."""
+    encoder = DialogEncoder.from_folder(tokenizer)
+    return LlamaConfig(
+        vocab_size=encoder.vocabulary_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=256,
+        initializer_range=0.2,
+        pad_token_id=encoder.pad_id,
+        **{"tie_word_embeddings": False, **fields},
+    )
+
+
+def make_policy(folder: Path, tokenizer: Path, *, seed: int, **fields: object) -> Path:
+    """A causal language model with random weights."""
+    torch.manual_seed(seed)
+    save_checkpoint_folder(LlamaForCausalLM(make_config(tokenizer, **fields)), tokenizer, folder)
+    return folder
+
+
+def make_tied_policy(folder: Path, tokenizer: Path, *, seed: int) -> Path:
+    """A model whose embeddings are tied, as `save_checkpoint_folder` would not write it."""
+    make_policy(folder, tokenizer, seed=seed)
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(make_config(tokenizer, tie_word_embeddings=True))
+    model.save_pretrained(folder)
+    token_ids = canary_token_ids(DialogEncoder.from_folder(tokenizer))
+    write_canary(folder, token_ids, logprobs(model, token_ids))
+    return folder
+
+
+def make_reward_model(folder: Path, tokenizer: Path, *, seed: int) -> Path:
+    """A scalar-head model with random weights."""
+    torch.manual_seed(seed)
+    model = LlamaForSequenceClassification(make_config(tokenizer, num_labels=1))
+    save_checkpoint_folder(model, tokenizer, folder)
+    return folder
+
+
+def transformers_rewards(folder: Path, context: Sequence[Message], responses: Sequence[str]) -> list[float]:
+    """What transformers gives for each response."""
+    encoder = DialogEncoder.from_folder(folder)
+    model = LlamaForSequenceClassification.from_pretrained(folder).eval()
+    prompt = encoder.encode_context(context)
+    with torch.no_grad():
+        return [
+            float(model(input_ids=torch.tensor([prompt + encoder.encode_response(response)[0]])).logits)
+            for response in responses
+        ]
+
+
+def write_canary(folder: Path, token_ids: list[int], values: list[float]) -> None:
+    """Another canary.json."""
+    (folder / "canary.json").write_text(json.dumps({"token_ids": token_ids, "logprobs": values}))
