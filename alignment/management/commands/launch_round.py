@@ -52,7 +52,8 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"{round_} {round_.state}: {failed.name}: {failed.error}" if failed else str(round_)
                 )
-            self.stdout.write(json.dumps(report["evaluation"], indent=2))
+            if not options["json"]:
+                self.stdout.write(json.dumps(report["evaluation"], indent=2))
 
 
 def follow(round_: Round, console: Console) -> None:
