@@ -42,8 +42,8 @@ class Comparison(models.Model):
         FLAGGED = "flagged", "flagged"
         WITHDRAWN = "withdrawn", "withdrawn"
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
-    dialog = models.ForeignKey(Dialog, on_delete=models.CASCADE, related_name="comparisons")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False)
+    dialog = models.ForeignKey(Dialog, on_delete=models.CASCADE, related_name="comparisons", db_index=False)
     turn = models.PositiveIntegerField(default=0)
     """Its place in the dialog; 0 answers the prompt itself."""
     round = models.PositiveIntegerField()

@@ -38,8 +38,10 @@ class Assignment(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
     """The comparison's, kept here for the constraint below."""
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
-    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="assignments", db_index=False
+    )
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments", db_index=False)
     lease = models.UUIDField(default=uuid.uuid4, unique=True)
     expires_at = models.DateTimeField()
     state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
@@ -54,6 +56,7 @@ class Assignment(models.Model):
                 fields=["annotator", "project"], condition=Q(state="active"), name="assignment_one_in_hand"
             ),
         ]
+        indexes = [models.Index(fields=["annotator", "project", "comparison"], name="assignment_newest")]
 
     def __str__(self) -> str:
         return f"assignment {self.pk}"
@@ -62,8 +65,10 @@ class Assignment(models.Model):
 class Judgement(models.Model):
     """Which response one person preferred, and how strongly."""
 
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="judgements")
-    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="judgements")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="judgements", db_index=False
+    )
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="judgements", db_index=False)
     assignment = models.OneToOneField(Assignment, on_delete=models.RESTRICT, null=True, blank=True)
     """Null where the judgement was imported."""
     preferred = models.CharField(max_length=8, choices=Side)

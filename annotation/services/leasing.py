@@ -16,6 +16,7 @@ from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Project, Prompt, Response
 from annotation.services.statements import (
+    Search,
     comparison_lock,
     free_comparison_lock,
     held_assignment,
@@ -166,8 +167,8 @@ def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:
 def _lease(project: Project, annotator: User) -> Assignment | None:
     """Hand out the first comparison with a place; where all that is left is locked, wait for the locks."""
     passed_over: list[int] = []
-    for wait in (False, True):
-        while (found := _lease_one(project, annotator, passed_over, wait=wait)) is not None:
+    for search in Search:
+        while (found := _lease_one(project, annotator, passed_over, search)) is not None:
             comparison, assignment = found
             if assignment is not None:
                 assignment.comparison = comparison
@@ -177,12 +178,12 @@ def _lease(project: Project, annotator: User) -> Assignment | None:
 
 
 def _lease_one(
-    project: Project, annotator: User, passed_over: list[int], *, wait: bool
+    project: Project, annotator: User, passed_over: list[int], search: Search
 ) -> tuple[Comparison, Assignment | None] | None:
     """A transaction of its own, so that nobody ever waits for one lock while holding another."""
     with transaction.atomic():
         now = timezone.now()
-        comparison = free_comparison_lock(project, annotator, now, passed_over, wait=wait)
+        comparison = free_comparison_lock(project, annotator, now, passed_over, search)
         if comparison is None:
             return None
         return comparison, place_take(comparison, annotator, now, _lease_end(project))

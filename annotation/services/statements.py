@@ -7,6 +7,7 @@ Every annotator waits for these. PostgreSQL runs each in a tenth of a millisecon
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from enum import Enum
 
 from django.db import connection
 
@@ -27,18 +28,31 @@ WHERE a.annotator_id = %(annotator)s AND a.project_id = %(project)s AND a.state 
 """
 
 # The holders that the subquery counts may be out of date by the time the row is locked: GIVE counts again.
+# It looks at one row after the other and stops at the first: no EXISTS and no join before that, which the
+# planner would turn into reading all that the person has ever judged.
 FREE = f"""
-SELECT {ANSWERED} FROM annotation_comparison c {ANSWERS}
-LEFT JOIN annotation_assignment own ON own.comparison_id = c.id AND own.annotator_id = %(annotator)s
-WHERE c.project_id = %(project)s AND c.round = %(round)s AND c.state = 'open'
-  AND (own.id IS NULL OR own.state = 'expired')
-  AND c.id <> ALL(%(passed_over)s)
-  AND c.num_judgements + (
-      SELECT count(*) FROM annotation_assignment held
-      WHERE held.comparison_id = c.id AND held.state = 'active' AND held.expires_at > %(now)s
-  ) < c.needed
-ORDER BY c.id LIMIT 1
-FOR UPDATE OF c"""
+WITH c AS (
+    SELECT c.* FROM annotation_comparison c
+    WHERE c.project_id = %(project)s AND c.round = %(round)s AND c.state = 'open'
+      AND c.id > {{after}}
+      AND c.id <> ALL(%(passed_over)s)
+      AND 'expired' = COALESCE((
+          SELECT own.state FROM annotation_assignment own
+          WHERE own.comparison_id = c.id AND own.annotator_id = %(annotator)s
+      ), 'expired')
+      AND c.num_judgements + (
+          SELECT count(*) FROM annotation_assignment held
+          WHERE held.comparison_id = c.id AND held.state = 'active' AND held.expires_at > %(now)s
+      ) < c.needed
+    ORDER BY c.id LIMIT 1
+    FOR UPDATE OF c {{locked}}
+)
+SELECT {ANSWERED} FROM c {ANSWERS}
+"""
+NEWEST_OWN = """COALESCE((
+    SELECT max(comparison_id) FROM annotation_assignment
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s
+), 0)"""
 
 # An assignment that its owner once put aside is taken up again, with its lease and draft.
 GIVE = f"""
@@ -82,15 +96,23 @@ def held_assignment(project: Project, annotator: User) -> Assignment | None:
     return None if row is None else load(Assignment, row)
 
 
-def free_comparison_lock(
-    project: Project, annotator: User, now: datetime, passed_over: Iterable[int], *, wait: bool
-) -> Comparison | None:
-    """Lock the oldest comparison of the current round that seems to have a place for this person.
+class Search(Enum):
+    """Where a free comparison is looked for; each is the SQL of it."""
 
-    Those that somebody else has locked are passed over, unless `wait`.
-    """
+    ONWARD = FREE.format(after=NEWEST_OWN, locked="SKIP LOCKED")
+    """After the newest that the person has had: past all those that they need not see again."""
+    ALL = FREE.format(after="0", locked="SKIP LOCKED")
+    """From the oldest on: what was skipped or given back."""
+    LOCKED = FREE.format(after="0", locked="")
+    """Also those that somebody is just deciding about; waits for them."""
+
+
+def free_comparison_lock(
+    project: Project, annotator: User, now: datetime, passed_over: Iterable[int], search: Search
+) -> Comparison | None:
+    """Lock the oldest comparison of the current round that seems to have a place for this person."""
     row = fetch_one(
-        FREE if wait else f"{FREE} SKIP LOCKED",
+        search.value,
         {
             "annotator": annotator.pk,
             "project": project.pk,
