@@ -16,7 +16,7 @@ from deploy.local.child import Child
 from deploy.local.errors import StackError
 
 ADDRESS = "127.0.0.1"
-SECONDS_TO_START = 20.0
+SECONDS_TO_START = 60.0
 
 
 def free_port() -> int:

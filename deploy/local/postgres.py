@@ -35,7 +35,7 @@ PORT = 5432
 """Only a part of the socket's name: nothing listens on the network."""
 
 LONGEST_SOCKET_PATH = 100
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 120.0
 SECONDS_TO_STOP = 10.0
 
 

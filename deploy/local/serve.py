@@ -21,7 +21,7 @@ from deploy.local.errors import StackError
 from deploy.local.state import lock_take, state_read
 from deploy.local.supervisor import Supervisor
 
-SECONDS_FOR_ANOTHER = 60.0
+SECONDS_FOR_ANOTHER = 120.0
 """How long to wait for another start to get ready, or for an earlier run to be gone."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -15,7 +15,7 @@ from accord.env import REPOSITORY, process_environment
 from deploy.local.errors import StackError
 from deploy.local.state import StackState, state_read
 
-SECONDS_TO_START = 180.0
+SECONDS_TO_START = 300.0
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from deploy.local.state import StackState, state_path, state_write
 ADDRESS = "127.0.0.1"
 FAVOURITE_PORT = 8000
 SECONDS_BETWEEN_LOOKS = 0.2
-SECONDS_FOR_WEB = 60.0
+SECONDS_FOR_WEB = 180.0
 SECONDS_TO_FINISH = 5.0
 """How long programs may go on after they were asked to stop."""
 
@@ -52,6 +52,7 @@ class Supervisor:
         self._servers: list[Child] = []
         self._programs: list[Child] = []
         self._deaths: dict[str, deque[float]] = {}
+        self._listener: socket.socket | None = None
         self._began = time.monotonic()
         self._urls = {"database": "", "redis": "", "web": ""}
 
@@ -63,9 +64,11 @@ class Supervisor:
         self._guard = start_guard(self._mark, remove=[state_path(self.var)], inherited=[self._lock])
         self._servers_start()
         environment = self._program_environment()
-        listener = _listen()
-        self._urls["web"] = f"http://{ADDRESS}:{listener.getsockname()[1]}"
-        web, *others = program_children(listener=listener.fileno(), var=self.var, environment=environment)
+        self._listener = _listen()
+        self._urls["web"] = f"http://{ADDRESS}:{self._listener.getsockname()[1]}"
+        web, *others = program_children(
+            listener=self._listener.fileno(), var=self.var, environment=environment
+        )
         self._programs = [web, *others]
         web.start()  # loads its code while the database is brought up to date
         password = self._prepare(environment)
@@ -92,6 +95,8 @@ class Supervisor:
         deadline = time.monotonic() + SECONDS_TO_FINISH
         for child in self._programs:
             child.stop_wait(max(0.0, deadline - time.monotonic()))
+        if self._listener is not None:
+            self._listener.close()
         sweep(self._mark.__eq__)
         for server in self._servers:
             server.stop_ask()
