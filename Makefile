@@ -13,6 +13,7 @@ help:  ## this list
 	@deploy/local/install.sh
 
 install: .venv/installed  ## .venv with the pinned packages
+	@true
 
 demo: .venv/installed  ## two rounds with simulated people, and the table of results; options in DEMO_ARGS
 	@.venv/bin/python -m demo.run $(DEMO_ARGS)
