@@ -45,6 +45,7 @@ def server_swap(base_url: str, folder: Path) -> None:
     key = secrets.token_hex(16)
     with httpx.Client(base_url=base_url, timeout=SWAP_SECONDS, headers={"X-Gate-Key": key}) as server:
         try:
+            # Comes back when the requests that came before are answered.
             _post(server, "/gate/close")
             _exchange(server, folder)
             difference = canary_difference(canary, _server_logprobs(server, canary.token_ids))
@@ -60,15 +61,11 @@ def server_swap(base_url: str, folder: Path) -> None:
 
 def _exchange(server: httpx.Client, folder: Path) -> None:
     """The exchange itself, with no request under way."""
-    # "wait" lets answers under way finish with the weights that began them.
-    _post(server, "/pause", params={"mode": "wait"})
     arguments = {"weights_path": str(folder)}
     _post(server, "/collective_rpc", json={"method": "reload_weights", "kwargs": arguments})
-    # vLLM keeps cached prompts of the old weights otherwise.
-    reset = _post(server, "/reset_prefix_cache")
-    if not reset.json()["success"]:
+    # vLLM keeps the prompts that the old weights have read otherwise.
+    if not _post(server, "/reset_prefix_cache").json()["success"]:
         raise CanaryError("The server could not empty its prefix cache, which holds the old weights' work.")
-    _post(server, "/resume")
 
 
 def _server_logprobs(server: httpx.Client, token_ids: Sequence[int]) -> list[float]:

@@ -1,12 +1,15 @@
 """Shuts a model server while its weights are exchanged: ASGI middleware of the served vLLM.
 
-Nobody may be answered by weights that the canary has not proved, but the canary itself asks the server.
-So the gate refuses every request under /v1 with 503 while it is closed, except those that carry the key it
-was closed with. A server whose exchange failed stays shut. No imports of ours: the server loads this file.
+Nobody may be answered by weights that the canary has not proved, nor by the old ones for one half and by
+the new ones for the other; but the canary itself asks the server. So the gate, once closed, refuses every
+request under /v1 with 503, except those that carry the key it was closed with, and says that it is closed
+when the requests that came before are answered. A server whose exchange failed stays shut. No imports of
+ours: the server loads this file.
 
 `POST /gate/close` and `POST /gate/open`, the key in the header `X-Gate-Key`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -24,23 +27,42 @@ class Gate:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._key: bytes | None = None
+        self._num_under_way = 0
+        self._idle = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for the gate, or pass the request on."""
+        """Answer for the gate, refuse, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         key = dict(scope["headers"]).get(KEY_HEADER)
         if scope["path"] == "/gate/close":
             self._key = key
+            await self._until_idle()
             await reply(send, 200, b"{}")
         elif scope["path"] == "/gate/open":
             self._key = None
             await reply(send, 200, b"{}")
-        elif self._key is not None and scope["path"].startswith("/v1/") and key != self._key:
+        elif not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+        elif self._key is not None and key != self._key:
             await reply(send, 503, b'{"error": "The weights are being exchanged: try again in a second."}')
         else:
+            await self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._num_under_way += 1
+        try:
             await self._app(scope, receive, send)
+        finally:
+            self._num_under_way -= 1
+            if self._num_under_way == 0:
+                self._idle.set()
+
+    async def _until_idle(self) -> None:
+        if self._num_under_way:
+            self._idle.clear()
+            await self._idle.wait()
 
 
 async def reply(send: Send, status: int, body: bytes) -> None:
