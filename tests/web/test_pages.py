@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client, override_settings
+from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import ApiToken, Role, User
 from accounts.services import token_create, token_user, user_create
@@ -11,6 +12,12 @@ from tests.annotation.factories import make_annotator, make_comparisons, make_pr
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "a quiet morning in June"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: SettingsWrapper) -> None:
+    """Checking a password takes a second of work on purpose; here that only costs time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def browser_of(user: User) -> Client:

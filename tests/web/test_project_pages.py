@@ -6,6 +6,7 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import AuditEntry, Role, User
 from accounts.services import user_create
@@ -27,6 +28,12 @@ SETTINGS = {
     "top_p": "0.9",
     "max_tokens": "128",
 }
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: SettingsWrapper) -> None:
+    """Checking a password takes a second of work on purpose; here that only costs time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def browser_of(user: User) -> Client:
