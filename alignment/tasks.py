@@ -3,7 +3,9 @@
 from celery import shared_task
 from django.db import connection
 
+from accounts.errors import Conflict
 from alignment.advancing import rounds_advance as advance_all
+from alignment.advancing import stage_fail
 from alignment.messages import rounds_advance_send
 from alignment.models import Stage
 from alignment.running import program_claim
@@ -48,5 +50,8 @@ def pairs_generate(stage_id: int) -> None:
                     sampling=recipe_of(stage.round).collect.sampling,
                 )
                 stage.refresh_from_db(fields=["state"])
+        except Conflict as error:
+            # No two different models, no prompts, or never two different answers: asking again is no use.
+            stage_fail(stage, str(error))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])

@@ -28,7 +28,6 @@ from demo.world import World
 from deploy.local.stack import local_stack, stack_environment
 from deploy.local.state import StackState
 
-
 PRETRAIN_THREADS = 1
 """A model this small gains nothing from a second thread, and loses where the cores are shared."""
 

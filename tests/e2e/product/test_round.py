@@ -61,7 +61,8 @@ def test_a_policy_can_be_walked_back_to_its_base_and_to_the_judgements_in_it(
         "from alignment.models import Round; from registry.models import Checkpoint;"
         "c = Checkpoint.objects.get(name='helpful-r2-averaging-average'); names = []\n"
         "while c: names.append(c.name); c = c.parents.exclude(kind='reward_model').order_by('name').first()\n"
-        "print(names[-1], Round.objects.get(number=2).snapshot.judgements.filter(comparison__round=2).count())"
+        "judged = Round.objects.get(number=2).snapshot.judgements.filter(comparison__round=2)\n"
+        "print(names[-1], judged.count())"
     )
     name, judgements = running_stack.manage("shell", "-c", code).stdout.split()[-2:]
     assert name == "my-base"
