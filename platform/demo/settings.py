@@ -48,7 +48,7 @@ class DemoSettings:
 
 
 def demo_settings() -> DemoSettings:
-    """What `make demo` runs: two rounds in about ten minutes on two cores."""
+    """What `make demo` runs: a base and two rounds."""
     return DemoSettings(
         num_names=24,
         num_documents=4000,
