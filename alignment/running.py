@@ -5,7 +5,6 @@ lease in the row is renewed while the program lives; a worker that dies stops re
 advances the round gives the program to another.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -27,7 +26,6 @@ LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 1.0
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0
-PR_SET_PDEATHSIG = 1
 
 
 class ProgramLost(AccordError):
@@ -88,7 +86,6 @@ def _follow(program: Program, folder: RunFolder) -> int:
             cwd=settings.ACCORD_REPOSITORY,
             env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=program.num_threads),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
     mine = Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING)
     mine.update(pid=process.pid)
@@ -167,9 +164,3 @@ def stop_child(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end the program when its worker dies, so that nothing runs on unseen (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
