@@ -79,6 +79,7 @@ def window(browser: Browser, base_url: str, *, width: int = 1280, theme: str = "
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
     )
+    context.set_default_timeout(3 * PATIENCE_MS)
     opened = Window(page=context.new_page(), base_url=base_url)
 
     def note(message: ConsoleMessage) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from django.test import Client, override_settings
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from accounts.models import ApiToken, Role, User
 from accounts.services import token_create, token_user, user_create
@@ -15,7 +15,7 @@ PASSWORD = "a quiet morning in June"
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings: SettingsWrapper) -> None:
+def quick_passwords(settings: Settings) -> None:
     """Checking a password takes a second of work on purpose; here that only costs time."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
