@@ -1,123 +1,83 @@
 """Model averaging: `python -m alignment.training.average run.json` (alignment.programs.AverageConfig).
 
 Comes in: checkpoint folders of one shape, with weights that sum to 1. Goes out: a checkpoint folder with
-their mean in fp32. Tensors are read, averaged and written one at a time, so memory holds one of them.
+their average in fp32, by the method that the config names. Tensors are read, merged and written one at a
+time, so memory holds one of each checkpoint at most; a greedy soup also loads each model that it measures.
 """
 
-import json
 import math
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from alignment.programs import AverageConfig
-from pretrain.checkpoint_check import check_weights, read_object
+from alignment.programs import AverageConfig, EmaMethod, SlerpMethod, TiesMethod
+from alignment.training.checkpoint_weights import (
+    CheckpointWeights,
+    check_alike,
+    check_one_tokenizer,
+    check_shapes,
+    model_config,
+    write_checkpoint,
+)
+from alignment.training.merging import moving_average, slerp_all, ties, weighted_mean
+from pretrain.checkpoint_check import read_object
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError, RunFolder, program_main
 from pretrain.whole_folder import whole_folder
 
-COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
-NO_PART_OF_THE_MODEL = {"_name_or_path", "dtype", "torch_dtype", "transformers_version"}
-"""Fields of config.json in which checkpoints to be averaged may differ."""
-ALIGNMENT_BYTES = 8
-BYTES_PER_WEIGHT = 4
+REWARD_HEAD = "score.weight"
+CAUSAL_HEAD = "lm_head.weight"
+EMBEDDINGS = "model.embed_tokens.weight"
 
-
-class CheckpointWeights:
-    """The tensors of a checkpoint folder, read one at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        check_weights(folder)
-        index = folder / "model.safetensors.index.json"
-        names = set(read_object(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
-        self._stack = ExitStack()
-        self._file_of: dict[str, Any] = {}  # Any: safetensors has no types
-        for name in sorted(names):
-            file = self._stack.enter_context(safe_open(folder / name, framework="pt"))
-            self._file_of |= dict.fromkeys(file.keys(), file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each tensor's shape by name."""
-        return {name: tuple(file.get_slice(name).get_shape()) for name, file in self._file_of.items()}
-
-    def tensor(self, name: str) -> Tensor:
-        """Read one tensor."""
-        found: Tensor = self._file_of[name].get_tensor(name)
-        return found
+Merge = Callable[[str], Tensor]
+"""The merged tensor of a name."""
 
 
 def run(config: AverageConfig, folder: RunFolder) -> None:
     """Check, average, write, report."""
-    torch.set_num_threads(1)
-    check_alike(config.checkpoints)
+    torch.set_num_threads(config.num_threads)
     weights = checked_weights(config)
     with ExitStack() as stack:
-        checkpoints = [stack.enter_context(CheckpointWeights(path)) for path in config.checkpoints]
+        checkpoints = open_alike(config.checkpoints, stack)
         shapes = checkpoints[0].shapes
-        for path, checkpoint in zip(config.checkpoints, checkpoints, strict=True):
-            check_shapes(config.checkpoints[0], shapes, path, checkpoint.shapes)
+        found: dict[str, Any] = {}  # Any: the soup's figures
+        if config.method.name == "greedy_soup":
+            found = soup_of(config, checkpoints)
+            checkpoints = [checkpoints[member] for member in found["kept"]]
+            weights = uniform(len(checkpoints))
+        merge = merge_by(config, checkpoints, weights, stack)
+
+        def merged(done: int, name: str) -> Tensor:
+            tensor = merge(name)
+            folder.progress(done, len(shapes), "tensors")
+            return tensor
+
         with whole_folder(config.out) as aside:
-            for name in COPIED:
-                if (config.checkpoints[0] / name).is_file():
-                    shutil.copyfile(config.checkpoints[0] / name, aside / name)
-            state_full_precision(aside)
-            with (aside / "model.safetensors").open("wb") as out:
-                write_tensors(out, shapes, means(checkpoints, weights, list(shapes), folder))
+            tensors = (merged(done, name) for done, name in enumerate(shapes, start=1))
+            write_checkpoint(aside, checkpoints[0], tensors)
             if is_causal_lm(aside):
                 write_new_canary(aside)
-    folder.finish({"num_checkpoints": len(checkpoints), "num_tensors": len(shapes)})
+    folder.finish({"num_checkpoints": len(config.checkpoints), "num_tensors": len(shapes), **found})
 
 
-def check_alike(paths: Sequence[Path]) -> None:
-    """Raise ProgramError unless all folders hold the same kind of model with the same tokenizer."""
-    for path in paths:
-        DialogEncoder.from_folder(path)
-    first = paths[0]
-    first_config = model_config(first)
-    for path in paths[1:]:
-        config = model_config(path)
-        if config != first_config:
-            names = {*config, *first_config}
-            differing = sorted(name for name in names if config.get(name) != first_config.get(name))
-            raise ProgramError(
-                f"{path} and {first} differ in {', '.join(differing)}: average models of one shape only."
-            )
-        if (path / "tokenizer.json").read_bytes() != (first / "tokenizer.json").read_bytes():
-            raise ProgramError(
-                f"{path} and {first} have different tokenizers: average models of one base only."
-            )
-
-
-def check_shapes(
-    first: Path, first_shapes: dict[str, tuple[int, ...]], path: Path, shapes: dict[str, tuple[int, ...]]
-) -> None:
-    """Raise ProgramError unless both checkpoints have the same tensors in the same shapes."""
-    names = {*first_shapes, *shapes}
-    differing = sorted(name for name in names if first_shapes.get(name) != shapes.get(name))
-    if differing:
-        raise ProgramError(
-            f"{path} and {first} differ in the weight {differing[0]}: average models of one shape only."
-        )
+def open_alike(paths: Sequence[Path], stack: ExitStack) -> list[CheckpointWeights]:
+    """The checkpoints' tensors. Raises ProgramError unless they are models of one kind and shape."""
+    check_alike(paths)
+    first, *others = [stack.enter_context(CheckpointWeights(path)) for path in paths]
+    for other in others:
+        check_shapes(first.folder, first.shapes, other.folder, other.shapes)
+    return [first, *others]
 
 
 def checked_weights(config: AverageConfig) -> list[float]:
     """One weight for each checkpoint. Raises ProgramError unless they sum to 1."""
     num_checkpoints = len(config.checkpoints)
     if config.weights is None:
-        return [1 / num_checkpoints] * num_checkpoints
+        return uniform(num_checkpoints)
     if len(config.weights) != num_checkpoints:
         raise ProgramError(
             f"There are {len(config.weights)} weights for {num_checkpoints} checkpoints: give one for each."
@@ -127,52 +87,74 @@ def checked_weights(config: AverageConfig) -> list[float]:
     return list(config.weights)
 
 
-def means(
+def uniform(num_checkpoints: int) -> list[float]:
+    """Equal weights that sum to 1."""
+    return [1 / num_checkpoints] * num_checkpoints
+
+
+def merge_by(
+    config: AverageConfig,
     checkpoints: Sequence[CheckpointWeights],
     weights: Sequence[float],
-    names: Sequence[str],
-    folder: RunFolder,
-) -> Iterator[Tensor]:
-    """The weighted mean of each tensor in fp32, summed in fp64 so that equal checkpoints stay as they are."""
-    for done, name in enumerate(names, start=1):
-        mean = checkpoints[0].tensor(name).double() * weights[0]
-        for checkpoint, weight in zip(checkpoints[1:], weights[1:], strict=True):
-            mean.add_(checkpoint.tensor(name).double(), alpha=weight)
-        yield mean.float()
-        folder.progress(done, len(names), "tensors")
+    stack: ExitStack,
+) -> Merge:
+    """How the config's method makes a tensor of the checkpoints'. Raises ProgramError for other models."""
+
+    def mean(name: str) -> Tensor:
+        return weighted_mean((checkpoint.tensor(name) for checkpoint in checkpoints), weights)
+
+    match config.method:
+        case SlerpMethod():
+            return lambda name: slerp_all((checkpoint.tensor(name) for checkpoint in checkpoints), weights)
+        case TiesMethod(density=density, scale=scale):
+            assert config.initial is not None, config
+            start = initial_tensors(config.initial, checkpoints[0], stack)
+            return lambda name: ties(
+                start(name),
+                [checkpoint.tensor(name) for checkpoint in checkpoints],
+                weights,
+                density=density,
+                scale=scale,
+            )
+        case EmaMethod(decay=decay) if config.previous is not None:
+            previous = open_alike([checkpoints[0].folder, config.previous], stack)[1]
+            return lambda name: moving_average(previous.tensor(name), mean(name), decay)
+    return mean
 
 
-def write_tensors(out: BinaryIO, shapes: dict[str, tuple[int, ...]], tensors: Iterator[Tensor]) -> None:
-    """Write a safetensors file of fp32 tensors one by one, in the order of `shapes`.
+def initial_tensors(path: Path, trained: CheckpointWeights, stack: ExitStack) -> Merge:
+    """The tensors from which `trained` started in the checkpoint at `path`.
 
-    The format: the header's length in 8 bytes, the header as JSON padded with spaces, the tensors' bytes.
+    A reward model's head started at zero, and a head that was tied started as the embeddings. Raises
+    ProgramError where the shapes or the tokenizer are others.
     """
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # Any: JSON
-    offset = 0
-    for name, shape in shapes.items():
-        size = math.prod(shape) * BYTES_PER_WEIGHT
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + size]}
-        offset += size
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % ALIGNMENT_BYTES)
-    out.write(len(encoded).to_bytes(8, "little"))
-    out.write(encoded)
-    for tensor in tensors:
-        out.write(tensor.contiguous().numpy().tobytes())
-
-
-def state_full_precision(folder: Path) -> None:
-    """Let config.json say that the weights are fp32, as they now are."""
-    config = read_object(folder / "config.json")
-    (folder / "config.json").write_text(
-        json.dumps({**config, "dtype": "float32"}, indent=2), encoding="utf-8"
+    check_one_tokenizer(path, trained.folder)
+    initial = stack.enter_context(CheckpointWeights(path))
+    source = {name: name for name in initial.shapes}
+    if CAUSAL_HEAD not in source and model_config(path).get("tie_word_embeddings"):
+        source[CAUSAL_HEAD] = EMBEDDINGS
+    shapes = {name: shape for name, shape in trained.shapes.items() if name != REWARD_HEAD}
+    check_shapes(
+        path,
+        {name: initial.shapes[source[name]] for name in shapes if name in source},
+        trained.folder,
+        shapes,
     )
 
+    def tensor(name: str) -> Tensor:
+        return torch.zeros(trained.shapes[name]) if name == REWARD_HEAD else initial.tensor(source[name])
 
-def model_config(folder: Path) -> dict[str, Any]:  # Any: JSON
-    """What config.json says of the model itself."""
-    config = read_object(folder / "config.json")
-    return {name: value for name, value in config.items() if name not in NO_PART_OF_THE_MODEL}
+    return tensor
+
+
+def soup_of(
+    config: AverageConfig, checkpoints: Sequence[CheckpointWeights]
+) -> dict[str, Any]:  # Any: figures, written as JSON
+    """The members of the greedy soup and how they were found."""
+    # Here and not above: transformers takes longer to import than the rest of the program.
+    from alignment.training.soup import reward_model_soup  # noqa: PLC0415
+
+    return reward_model_soup(config, checkpoints)
 
 
 def is_causal_lm(folder: Path) -> bool:
@@ -183,8 +165,7 @@ def is_causal_lm(folder: Path) -> bool:
 
 def write_new_canary(folder: Path) -> None:
     """Write canary.json for the folder's weights."""
-    # Here and not above: transformers takes longer to import than the rest of the program, and averaging
-    # reward models needs nothing of it.
+    # Here and not above, for the same reason: averaging reward models needs nothing of it.
     from pretrain.checkpoint_folder import load_causal_lm, write_canary  # noqa: PLC0415
 
     write_canary(load_causal_lm(folder), DialogEncoder.from_folder(folder), folder)

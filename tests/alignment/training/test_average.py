@@ -8,12 +8,24 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from alignment.programs import AverageConfig
+from alignment.programs import (
+    AverageConfig,
+    AverageMethod,
+    EmaMethod,
+    GreedySoupMethod,
+    MeanMethod,
+    SlerpMethod,
+    TiesMethod,
+)
 from alignment.training.average import run
+from alignment.training.merging import slerp
 from alignment.training.reward import reward_model_from
+from alignment.training.soup import holdout_accuracy, holdout_cases
+from annotation.records import write_records
 from pretrain.checkpoint_folder import load_causal_lm, logprobs, save_checkpoint_folder
+from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError, RunFolder
-from tests.alignment.training.factories import make_base, read_config
+from tests.alignment.training.factories import make_base, make_preferences, read_config
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +34,16 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [make_base(folder / f"base-{seed}", seed=seed) for seed in range(3)]
 
 
-def average(folder: Path, *checkpoints: Path, weights: tuple[float, ...] | None = None) -> Path:
+def average(
+    folder: Path,
+    *checkpoints: Path,
+    weights: tuple[float, ...] | None = None,
+    method: AverageMethod = MeanMethod(),  # noqa: B008  # frozen
+    **files: Path,
+) -> Path:
     out = folder / "average"
-    run(AverageConfig(checkpoints=checkpoints, weights=weights, out=out), RunFolder(folder / "run"))
+    config = {"checkpoints": checkpoints, "weights": weights, "method": method, "out": out, **files}
+    run(AverageConfig.model_validate(config), RunFolder(folder / "run"))
     return out
 
 
@@ -42,16 +61,127 @@ def test_the_uniform_mean_is_the_mean_of_every_weight(checkpoints: list[Path], t
     assert RunFolder(tmp_path / "run").read_result() == {"num_checkpoints": 3, "num_tensors": len(found)}
 
 
+def filled(folder: Path, source: Path, value: float) -> Path:
+    """A copy of a checkpoint with one value in all of its weights."""
+    shutil.copytree(source, folder)
+    weights = {name: torch.full_like(weight, value) for name, weight in weights_of(source).items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def test_a_weighted_mean_by_hand(checkpoints: list[Path], tmp_path: Path) -> None:
-    folders = []
-    for value, source in zip((1.0, 2.0), checkpoints, strict=False):
-        folder = tmp_path / f"all-{value}"
-        shutil.copytree(source, folder)
-        filled = {name: torch.full_like(weight, value) for name, weight in weights_of(source).items()}
-        save_file(filled, folder / "model.safetensors", metadata={"format": "pt"})
-        folders.append(folder)
+    folders = [filled(tmp_path / f"all-{value}", checkpoints[0], value) for value in (1.0, 2.0)]
     found = weights_of(average(tmp_path, *folders, weights=(0.25, 0.75)))
     assert all((weight == 1.75).all() for weight in found.values())
+
+
+def test_slerp_merges_every_weight_along_its_arc(checkpoints: list[Path], tmp_path: Path) -> None:
+    found = weights_of(average(tmp_path, *checkpoints[:2], method=SlerpMethod(name="slerp")))
+    first, second = weights_of(checkpoints[0]), weights_of(checkpoints[1])
+    assert all(torch.equal(weight, slerp(first[name], second[name], 0.5)) for name, weight in found.items())
+
+
+def test_ties_keeps_what_the_models_agree_on(checkpoints: list[Path], tmp_path: Path) -> None:
+    initial, first, second, third = (
+        filled(tmp_path / f"all-{value}", checkpoints[0], value) for value in (1.0, 3.0, 2.0, 0.0)
+    )
+    method = TiesMethod(name="ties", density=1.0)
+    found = weights_of(average(tmp_path, first, second, third, method=method, initial=initial))
+    # Differences 2, 1 and -1: the two that rise win, and their mean is added.
+    assert all((weight == 2.5).all() for weight in found.values())
+
+
+def test_ties_of_reward_models_start_from_the_base_and_a_head_of_zeros(
+    checkpoints: list[Path], tmp_path: Path
+) -> None:
+    folders = []
+    for value in (1.0, 3.0):
+        model = reward_model_from(load_causal_lm(checkpoints[0]), pad_id=2)
+        torch.nn.init.constant_(model.score.weight, value)
+        save_checkpoint_folder(model, checkpoints[0], tmp_path / f"reward-{value}")
+        folders.append(tmp_path / f"reward-{value}")
+    method = TiesMethod(name="ties", density=1.0)
+    found = weights_of(average(tmp_path, *folders, method=method, initial=checkpoints[0]))
+    assert (found["score.weight"] == 2.0).all()
+    base = weights_of(checkpoints[0])
+    assert all(torch.equal(weight, base[name]) for name, weight in found.items() if name in base)
+
+
+def test_ties_from_another_shape_is_refused(checkpoints: list[Path], tmp_path: Path) -> None:
+    wider = make_base(tmp_path / "wider", width=64)
+    with pytest.raises(ProgramError, match="average models of one shape only"):
+        average(tmp_path, *checkpoints[:2], method=TiesMethod(name="ties"), initial=wider)
+
+
+def test_an_average_over_rounds_keeps_the_decay_of_the_round_before(
+    checkpoints: list[Path], tmp_path: Path
+) -> None:
+    first, second, previous = (
+        filled(tmp_path / f"all-{value}", checkpoints[0], value) for value in (1.0, 3.0, 10.0)
+    )
+    method = EmaMethod(name="ema", decay=0.25)
+    found = weights_of(average(tmp_path, first, second, method=method, previous=previous))
+    assert all((weight == 4.0).all() for weight in found.values())
+    found = weights_of(average(tmp_path, first, second, method=method))
+    assert all((weight == 2.0).all() for weight in found.values())
+
+
+def test_the_greedy_soup_leaves_out_a_reward_model_that_lowers_the_accuracy(
+    checkpoints: list[Path], tmp_path: Path
+) -> None:
+    preferences = make_preferences(40)
+    write_records(tmp_path / "holdout.jsonl", preferences)
+    folders = [reward_model(tmp_path / f"reward-{seed}", checkpoints[0], seed=seed) for seed in range(3)]
+    out = average(
+        tmp_path,
+        *folders,
+        method=GreedySoupMethod(name="greedy_soup"),
+        holdout=tmp_path / "holdout.jsonl",
+    )
+    result = RunFolder(tmp_path / "run").read_result()
+    assert result is not None
+    tried = [(step["accuracy"], step["kept"]) for step in result["soup"]]
+    best = max(accuracy for accuracy, _ in tried)
+    assert tried[0][1] and len(tried) == 3
+    assert result["kept"] == [step["member"] for step in result["soup"] if step["kept"]]
+    assert 0 < len(result["kept"]) < 3
+    encoder = DialogEncoder.from_folder(out)
+    cases = holdout_cases(tmp_path / "holdout.jsonl", encoder, 256)
+    assert holdout_accuracy(out, cases) == best
+    kept = [weights_of(folders[member])["score.weight"] for member in result["kept"]]
+    torch.testing.assert_close(weights_of(out)["score.weight"], torch.stack(kept).mean(0))
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
+
+
+def reward_model(folder: Path, base: Path, *, seed: int) -> Path:
+    """A reward model with a random head."""
+    model = reward_model_from(load_causal_lm(base), pad_id=2)
+    torch.nn.init.normal_(model.score.weight, generator=torch.Generator().manual_seed(seed))
+    save_checkpoint_folder(model, base, folder)
+    return folder
+
+
+def test_a_greedy_soup_of_policies_is_refused(checkpoints: list[Path], tmp_path: Path) -> None:
+    write_records(tmp_path / "holdout.jsonl", make_preferences(4))
+    with pytest.raises(ProgramError, match="is no reward model, and a greedy soup is measured by held-out"):
+        average(
+            tmp_path,
+            *checkpoints,
+            method=GreedySoupMethod(name="greedy_soup"),
+            holdout=tmp_path / "holdout.jsonl",
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        (TiesMethod(name="ties"), "TIES needs `initial`"),
+        (GreedySoupMethod(name="greedy_soup"), "A greedy soup needs `holdout`"),
+    ],
+)
+def test_a_method_without_what_it_needs_is_refused(method: AverageMethod, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        AverageConfig(checkpoints=(Path("a"), Path("b")), method=method, out=Path("out"))
 
 
 def test_the_mean_of_equal_checkpoints_is_the_checkpoint_to_the_bit(
@@ -90,6 +220,16 @@ def test_other_shapes_are_refused_and_nothing_is_written(checkpoints: list[Path]
     ):
         average(tmp_path, checkpoints[0], wider)
     assert not (tmp_path / "average").exists()
+
+
+def test_a_tied_and_an_untied_model_are_refused_with_what_to_do(
+    checkpoints: list[Path], tmp_path: Path
+) -> None:
+    tied = tmp_path / "tied"
+    shutil.copytree(checkpoints[1], tied)
+    (tied / "config.json").write_text(json.dumps({**read_config(tied), "tie_word_embeddings": True}))
+    with pytest.raises(ProgramError, match=r"tied ties its embeddings to its head and .*untie them before"):
+        average(tmp_path, checkpoints[0], tied)
 
 
 def test_other_weights_than_the_config_says_are_refused(checkpoints: list[Path], tmp_path: Path) -> None:
