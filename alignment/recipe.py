@@ -5,12 +5,21 @@ value. The source of the defaults is The Llama 3 Herd of Models, section 4.
 """
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from alignment.programs import EngineConfig, OptimizerConfig, Precision, SamplingConfig
+from alignment.programs import (
+    AverageMethod,
+    EngineConfig,
+    MeanMethod,
+    OptimizerConfig,
+    Precision,
+    SamplingConfig,
+)
 from annotation.records import Strength
 
 STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
@@ -65,6 +74,33 @@ class DpoVariantRecipe(VariantRecipe):
     """How many of the newest rounds' judgements to train on."""
 
 
+class AverageRecipe(RecipePart):
+    """How the variants of a stage become one model."""
+
+    method: AverageMethod = MeanMethod()
+    """The mean, slerp, ties, ema over rounds, or for reward models a greedy soup."""
+    weights: tuple[float, ...] | None = None
+    """One for each variant, summing to 1; None is uniform."""
+
+
+class AveragingRecipe(RecipePart):
+    """How each stage averages."""
+
+    reward: AverageRecipe = AverageRecipe()
+    sft: AverageRecipe = AverageRecipe()
+    dpo: AverageRecipe = AverageRecipe()
+
+    @model_validator(mode="after")
+    def _soups_are_of_reward_models(self) -> Self:
+        for name, average in (("sft", self.sft), ("dpo", self.dpo)):
+            if average.method.name == "greedy_soup":
+                raise ValueError(
+                    f"averaging.{name}.method cannot be greedy_soup, which is measured by held-out "
+                    "judgements and so is for reward models: use mean, slerp, ties or ema."
+                )
+        return self
+
+
 class RejectionRecipe(RecipePart):
     """Rejection sampling of SFT data."""
 
@@ -101,6 +137,7 @@ class RoundRecipe(RecipePart):
     rejection: RejectionRecipe
     sft: tuple[VariantRecipe, ...] = Field(min_length=2)
     dpo: tuple[DpoVariantRecipe, ...] = Field(min_length=2)
+    averaging: AveragingRecipe = AveragingRecipe()
     evaluation: EvaluationRecipe
     gate: GateRecipe = GateRecipe()
     precision: Precision = "fp32"
@@ -110,6 +147,25 @@ class RoundRecipe(RecipePart):
     num_threads: int = Field(default=1, ge=1)
     """torch threads of one training program; variants run side by side."""
     engine: EngineConfig = EngineConfig()
+
+    @model_validator(mode="after")
+    def _every_variant_has_its_weight(self) -> Self:
+        for name in ("reward", "sft", "dpo"):
+            num_variants, average = len(getattr(self, name)), getattr(self.averaging, name)
+            if average.weights is None:
+                continue
+            if average.method.name == "greedy_soup":
+                raise ValueError(
+                    f"averaging.{name} is a greedy soup, which is uniform: leave out its weights."
+                )
+            if len(average.weights) != num_variants or not math.isclose(
+                sum(average.weights), 1, abs_tol=1e-6
+            ):
+                raise ValueError(
+                    f"averaging.{name}.weights cannot be {list(average.weights)}: give {num_variants}, one "
+                    "for each variant, that sum to 1."
+                )
+        return self
 
 
 def tiny() -> RoundRecipe:
@@ -177,6 +233,8 @@ def parse_recipe(data: object) -> RoundRecipe:
         return RoundRecipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "value_error":
+            raise RecipeError(f"The recipe's {first['ctx']['error']}") from error
         where = ".".join(str(part) for part in first["loc"])
         raise RecipeError(
             f"The recipe's {where} cannot be {first['input']!r}: {first['msg'].lower()}."

@@ -1,4 +1,4 @@
-"""Averaging: the mean of the DPO variants is the round's policy."""
+"""Averaging: the average of the DPO variants is the round's policy."""
 
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
@@ -15,7 +15,9 @@ from registry.models import Checkpoint
 
 def start(stage: Stage) -> None:
     """Plan the average of all DPO variants."""
-    average_add(stage, [checkpoint_path(variant) for variant in _variants(stage)], group=0)
+    sft = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
+    variants = [checkpoint_path(variant) for variant in _variants(stage)]
+    average_add(stage, variants, initial=checkpoint_path(sft), group=0)
 
 
 def finish(stage: Stage) -> StageResult:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 
+from accounts.errors import Invalid
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
-from alignment.recipe import RoundRecipe, parse_recipe
+from alignment.recipe import AverageRecipe, RoundRecipe, parse_recipe
 from alignment.stages.definition import StageResult
 from pretrain.run import ProgramConfig, RunFolder
 from registry.models import Checkpoint
@@ -69,10 +71,76 @@ def program_add(
     return program
 
 
-def average_add(stage: Stage, checkpoints: list[Path], *, group: int) -> Program:
-    """Plan the average of `checkpoints` as the stage's program "average"."""
-    config = AverageConfig(checkpoints=tuple(checkpoints), out=checkpoint_out(stage, "average"))
-    return program_add(stage, "average", "alignment.training.average", config, queue=TRAINING, group=group)
+def average_add(
+    stage: Stage, checkpoints: list[Path], *, initial: Path, holdout: Path | None = None, group: int
+) -> Program:
+    """Plan the average of `checkpoints`, trained from `initial`, as the stage's program "average".
+
+    Raises Invalid where a greedy soup has no `holdout` to be measured by.
+    """
+    average = average_recipe(stage)
+    method = average.method.name
+    if method == "greedy_soup" and holdout is None:
+        raise Invalid(
+            "A greedy soup is measured by held-out judgements and there are none: raise "
+            "snapshot.holdout_fraction, or average by another method."
+        )
+    before = _average_before(stage)
+    num_threads = recipe_of(stage.round).num_threads if method == "greedy_soup" else 1
+    config = AverageConfig(
+        checkpoints=tuple(checkpoints),
+        weights=average.weights,
+        method=average.method,
+        initial=initial if method == "ties" else None,
+        previous=None if before is None else checkpoint_path(before),
+        holdout=holdout if method == "greedy_soup" else None,
+        max_row_tokens=recipe_of(stage.round).max_row_tokens,
+        num_threads=num_threads,
+        out=checkpoint_out(stage, "average"),
+    )
+    return program_add(
+        stage,
+        "average",
+        "alignment.training.average",
+        config,
+        queue=TRAINING,
+        group=group,
+        num_threads=num_threads,
+    )
+
+
+def average_recipe(stage: Stage) -> AverageRecipe:
+    """How the stage averages."""
+    averaging = recipe_of(stage.round).averaging
+    return {
+        Stage.Name.REWARD_MODEL.value: averaging.reward,
+        Stage.Name.SFT.value: averaging.sft,
+        Stage.Name.AVERAGING.value: averaging.dpo,
+    }[stage.name]
+
+
+def earlier_rounds(round_: Round) -> QuerySet[Round]:
+    """The project's finished rounds before this one, newest first."""
+    finished = Round.objects.filter(project=round_.project, state=Round.State.FINISHED)
+    return finished.filter(number__lt=round_.number).order_by("-number")
+
+
+def _average_before(stage: Stage) -> Checkpoint | None:
+    """What a moving average moves on from: the stage's average in the newest round from the same base."""
+    if average_recipe(stage).method.name != "ema":
+        return None
+    earlier = earlier_rounds(stage.round).filter(base=stage.round.base).first()
+    return None if earlier is None else stage_checkpoint(earlier, Stage.Name(stage.name), "average")
+
+
+def _average_parents(
+    stage: Stage, members: list[Checkpoint], result: StageResult
+) -> list[tuple[Checkpoint, str]]:
+    """The parents of the stage's average: the members that are in it, and the round before where it is."""
+    kept: list[int] = result.get("kept", list(range(len(members))))
+    before = _average_before(stage)
+    moved = [] if before is None else [(before, "moving average")]
+    return [*((members[place], "averaged") for place in kept), *moved]
 
 
 def checkpoints_register(
@@ -80,7 +148,8 @@ def checkpoints_register(
 ) -> StageResult:
     """Register the checkpoints that the stage's programs `names` wrote.
 
-    `parents` gives each one's parents with their part in it. Returns the result to keep: the ids by name.
+    `parents` gives each one's parents with their part in it; an average's are its members, all of `names`
+    unless given. Returns the result to keep: the ids by name.
     """
     ids: dict[str, int] = {}
     made: dict[str, Checkpoint] = {}
@@ -89,7 +158,8 @@ def checkpoints_register(
     for name in names:
         own_parents = list(parents.get(name, []))
         if name == "average":
-            own_parents += [(made[member], "averaged") for member in names if member in made]
+            members = [parent for parent, _ in own_parents] or list(made.values())
+            own_parents = _average_parents(stage, members, results[name])
         made[name] = checkpoint_adopt(
             folder=checkpoint_out(stage, name),
             store=settings.ACCORD_CHECKPOINTS,

@@ -9,6 +9,7 @@ from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     SAMPLING,
     checkpoint_path,
+    earlier_rounds,
     program_add,
     recipe_of,
     stage_checkpoint,
@@ -51,12 +52,8 @@ def start(stage: Stage) -> None:
 
 
 def best_earlier_policy(round_: Round) -> Checkpoint:
-    """The averaged policy of the project's newest finished round from the same base, else the base."""
-    earlier = (
-        Round.objects.filter(project=round_.project, state=Round.State.FINISHED, number__lt=round_.number)
-        .order_by("-number")
-        .first()
-    )
+    """The averaged policy of the project's newest finished round, else the base."""
+    earlier = earlier_rounds(round_).first()
     return round_.base if earlier is None else stage_checkpoint(earlier, Stage.Name.AVERAGING, "average")
 
 

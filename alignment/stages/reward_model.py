@@ -21,11 +21,13 @@ def start(stage: Stage) -> None:
     """Plan one program a variant, then the average."""
     recipe = recipe_of(stage.round)
     names = variant_names(len(recipe.reward))
+    initial = checkpoint_path(stage.round.base)
+    holdout = snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None
     for name, variant in zip(names, recipe.reward, strict=True):
         config = RewardConfig(
-            initial=checkpoint_path(stage.round.base),
+            initial=initial,
             train=snapshot_file(stage, TRAIN),
-            holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
+            holdout=holdout,
             out=checkpoint_out(stage, name),
             optimizer=variant.optimizer,
             seed=variant.seed,
@@ -37,7 +39,8 @@ def start(stage: Stage) -> None:
         program_add(
             stage, name, "alignment.training.reward", config, queue=TRAINING, num_threads=recipe.num_threads
         )
-    average_add(stage, [checkpoint_out(stage, name) for name in names], group=1)
+    variants = [checkpoint_out(stage, name) for name in names]
+    average_add(stage, variants, initial=initial, holdout=holdout, group=1)
 
 
 def finish(stage: Stage) -> StageResult:

@@ -50,7 +50,8 @@ def start(stage: Stage) -> None:
         program_add(
             stage, name, "alignment.training.sft", config, queue=TRAINING, num_threads=recipe.num_threads
         )
-    average_add(stage, [checkpoint_out(stage, name) for name in names], group=1)
+    variants = [checkpoint_out(stage, name) for name in names]
+    average_add(stage, variants, initial=checkpoint_path(stage.round.base), group=1)
 
 
 def _write_examples(stage: Stage, path: Path) -> dict[str, int]:

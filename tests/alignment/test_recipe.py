@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from alignment.programs import TiesMethod
 from alignment.recipe import RECIPES, RecipeError, load_recipe, parse_recipe, tiny
 
 
@@ -61,3 +62,36 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     path.write_text("learning_rate: 1")
     with pytest.raises(RecipeError, match=r"recipe\.json is not a JSON file"):
         load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("averaging", "sentence"),
+    [
+        (
+            {"sft": {"method": {"name": "greedy_soup"}}},
+            "sft.method cannot be greedy_soup, .* use mean, slerp",
+        ),
+        ({"reward": {"weights": [0.5, 0.6]}}, "reward.weights cannot be .0.5, 0.6.: give 2, one for each"),
+        ({"dpo": {"weights": [1.0]}}, "dpo.weights cannot be .1.0.: give 2, one for each variant"),
+        (
+            {"reward": {"method": {"name": "greedy_soup"}, "weights": [0.5, 0.5]}},
+            "reward is a greedy soup, which is uniform: leave out its weights",
+        ),
+        ({"dpo": {"method": {"name": "ties", "density": 2}}}, "dpo.method.ties.density cannot be 2"),
+        ({"dpo": {"method": {"name": "median"}}}, "dpo.method cannot be .*'mean', 'slerp', 'ties'"),
+    ],
+)
+def test_an_average_that_cannot_be_made_is_refused(averaging: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=rf"The recipe's averaging\.{sentence}"):
+        parse_recipe({**tiny().model_dump(mode="json"), "averaging": averaging})
+
+
+def test_a_recipe_chooses_how_each_stage_averages() -> None:
+    averaging = {
+        "reward": {"method": {"name": "greedy_soup"}},
+        "sft": {"method": {"name": "ties", "density": 0.5}, "weights": [0.25, 0.75]},
+        "dpo": {"method": {"name": "ema", "decay": 0.9}},
+    }
+    recipe = parse_recipe({**tiny().model_dump(mode="json"), "averaging": averaging})
+    assert recipe.averaging.sft.method == TiesMethod(name="ties", density=0.5)
+    assert parse_recipe(json.loads(recipe.model_dump_json())) == recipe
