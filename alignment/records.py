@@ -5,6 +5,8 @@ Pure: nothing of Django or torch. The preference record itself is `annotation.re
 
 from typing import Literal
 
+from pydantic import Field
+
 from annotation.records import Message, Record
 
 
@@ -23,6 +25,8 @@ class SftExample(Record):
     id: str
     source: Literal["rejection_sampling", "edited", "imported"]
     context: tuple[Message, ...]
+    turn: tuple[Message, ...] = Field(default=(), exclude_if=lambda turn: not turn)
+    """What the assistant's turn holds before the response: tool calls, each with what the tool answered."""
     response: str
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 RecordT = TypeVar("RecordT", bound="Record")
 
@@ -36,6 +36,8 @@ class Message(Record):
 
     role: Role
     content: str
+    tool_call: bool = Field(default=False, exclude_if=lambda tool_call: not tool_call)
+    """Whether the content, the assistant's, is for a tool to run. Written only where it is so."""
 
 
 class RankedResponse(Record):

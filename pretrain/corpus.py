@@ -31,6 +31,8 @@ class CorpusMessage:
 
     role: str
     content: str
+    tool_call: bool = False
+    """Whether the content, the assistant's, is for a tool to run."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,10 @@ def dialog_document(messages: Any) -> Document:
             raise RowError(f"a message of {role} is empty")
         if read and read[-1].role == role:
             raise RowError(f"{role} speaks twice in a row")
-        read.append(CorpusMessage(role, encodable(message["content"])))
+        tool_call = message.get("tool_call", False)
+        if not isinstance(tool_call, bool) or (tool_call and role != "assistant"):
+            raise RowError('"tool_call" is true or false, and true only for the assistant')
+        read.append(CorpusMessage(role, encodable(message["content"]), tool_call))
     return Document(messages=tuple(read))
 
 

@@ -1,15 +1,17 @@
 """The dialog protocol: how a list of messages becomes token ids, the same everywhere.
 
-Comes in: messages (anything with `.role` and `.content`) and a tokenizer folder. Goes out: token ids.
-Pretraining, the training programs and sampling all encode here, and CHAT_TEMPLATE gives a server of the
-model the same ids. Stands on the `tokenizers` library alone: no torch, no transformers.
+Comes in: messages (anything with `.role`, `.content` and `.tool_call`) and a tokenizer folder. Goes out:
+token ids and masks. Pretraining, the training programs and sampling all encode here, and CHAT_TEMPLATE
+gives a server of the model the same ids. Stands on the `tokenizers` library alone: no torch, no transformers.
 
 The form is Llama 3's: begin_of_text, then for each message a header with its role, two line feeds, the
-content and a termination token. `<|eot_id|>` ends a turn; an assistant's message that a tool answers
-(the next role is ipython) ends with `<|eom_id|>`, because its turn goes on.
+content and a termination token. `<|eot_id|>` ends a turn. An assistant's message whose turn goes on ends
+with `<|eom_id|>`: one that calls a tool, and one that a tool (ipython) or the assistant itself follows. A
+message that says it is a tool call begins with `<|python_tag|>`.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -32,9 +34,18 @@ SPECIAL_TOKENS = (BEGIN_OF_TEXT, END_OF_TEXT, PAD, START_HEADER, END_HEADER, EOM
 CHAT_TEMPLATE = (
     "{{- '<|begin_of_text|>' }}"
     "{%- for message in messages %}"
-    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] }}"
-    "{%- if message['role'] == 'assistant' and loop.nextitem is defined"
-    " and loop.nextitem['role'] == 'ipython' %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
+    "{%- set calls_tool = message['role'] == 'assistant' and message['tool_call'] %}"
+    "{%- if calls_tool %}"
+    "{{- '<|python_tag|>' }}"
+    "{%- endif %}"
+    "{{- message['content'] }}"
+    "{%- if loop.nextitem is defined %}"
+    "{%- set goes_on = loop.nextitem['role'] in ['assistant', 'ipython'] %}"
+    "{%- else %}"
+    "{%- set goes_on = add_generation_prompt %}"
+    "{%- endif %}"
+    "{%- if message['role'] == 'assistant' and (calls_tool or goes_on) %}"
     "{{- '<|eom_id|>' }}"
     "{%- else %}"
     "{{- '<|eot_id|>' }}"
@@ -59,6 +70,38 @@ class MessageLike(Protocol):
     @property
     def content(self) -> str: ...
 
+    @property
+    def tool_call(self) -> bool:
+        """Whether the content, the assistant's, is for a tool to run and not for the user to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedTurn:
+    """An answer of one or several messages, from after the assistant's header to what ends the turn."""
+
+    ids: list[int]
+    learned: list[bool]
+    """False on what the policy reads within its own turn: headers, and what tools answered."""
+    is_format: list[bool]
+    """True where a token is of the dialog's form and not of what a message says."""
+
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[Sequence[int], bool, bool]]) -> Self:
+        """From runs of (ids, learned, is_format)."""
+        ids: list[int] = []
+        learned: list[bool] = []
+        is_format: list[bool] = []
+        for run, run_learned, run_is_format in parts:
+            ids += run
+            learned += [run_learned] * len(run)
+            is_format += [run_is_format] * len(run)
+        return cls(ids=ids, learned=learned, is_format=is_format)
+
+
+def is_tool_call(message: MessageLike) -> bool:
+    """Whether a message is the assistant's call of a tool; nobody else calls one."""
+    return message.role == "assistant" and message.tool_call
+
 
 class DialogEncoder:
     """Encodes dialogs with one tokenizer. Text that looks like a special token stays text."""
@@ -80,6 +123,7 @@ class DialogEncoder:
         self.eom_id = self._id(EOM)
         self.eot_id = self._id(EOT)
         self.stop_ids = (self.eot_id, self.eom_id, self.end_of_text_id)
+        self._python_tag_id = self._id(PYTHON_TAG)
         self._start_header_id = self._id(START_HEADER)
         self._end_header_id = self._id(END_HEADER)
         self._separator_ids = self._encode(HEADER_SEPARATOR)
@@ -103,24 +147,57 @@ class DialogEncoder:
 
     def encode_context(self, messages: Sequence[MessageLike]) -> list[int]:
         """What a policy is asked to continue: the messages, then the assistant's header."""
-        return [*self.encode_dialog(messages), *self._headers["assistant"], *self._separator_ids]
+        ids = self._assemble(messages, [self._content(message) for message in messages], "assistant")
+        return [*ids, *self._headers["assistant"], *self._separator_ids]
 
     def encode_dialog(self, messages: Sequence[MessageLike]) -> list[int]:
         """begin_of_text and every message whole, with no header of an answer to come."""
-        # Together, as in the template: a content that starts with line feeds joins the separator.
-        contents = [self._encode(HEADER_SEPARATOR + message.content) for message in messages]
-        return self._assemble(messages, contents)
+        return self._assemble(messages, [self._content(message) for message in messages], None)
 
     def encode_dialogs(self, dialogs: Sequence[Sequence[MessageLike]]) -> list[list[int]]:
         """`encode_dialog` of each dialog, in parallel."""
-        texts = [HEADER_SEPARATOR + message.content for dialog in dialogs for message in dialog]
-        contents = iter(self._encode_batch(texts))
-        return [self._assemble(dialog, [next(contents) for _ in dialog]) for dialog in dialogs]
+        texts = [self._text(message) for dialog in dialogs for message in dialog]
+        encoded = iter(self._encode_batch(texts))
+        return [
+            self._assemble(dialog, [self._content(message, next(encoded)) for message in dialog], None)
+            for dialog in dialogs
+        ]
 
-    def encode_response(self, content: str) -> tuple[list[int], list[bool]]:
-        """A response's ids up to its `<|eot_id|>`, and a mask that is True on format tokens (the eot)."""
-        ids = self._encode(content)
-        return [*ids, self.eot_id], [False] * len(ids) + [True]
+    def encode_response(
+        self, content: str, *, tool_call: bool = False, goes_on: bool = False
+    ) -> tuple[list[int], list[bool]]:
+        """A response's ids up to the token that ends it, and a mask that is True on format tokens.
+
+        An answer ends with `<|eot_id|>`, the one format token; with `<|eom_id|>` where its turn goes on,
+        as after a tool call. A tool call's tag is no form: whether to call a tool is the policy's to learn.
+        """
+        ids = [*([self._python_tag_id] if tool_call else []), *self._encode(content)]
+        ending = self.eom_id if tool_call or goes_on else self.eot_id
+        return [*ids, ending], [False] * len(ids) + [True]
+
+    def encode_turn(self, messages: Sequence[MessageLike]) -> EncodedTurn:
+        """A response of several messages: the assistant's, with what tools answered between them.
+
+        Raises ProgramError unless it begins and ends with the assistant.
+        """
+        if not messages or messages[0].role != "assistant" or messages[-1].role != "assistant":
+            raise ProgramError(
+                "a response begins and ends with a message of the assistant: move the messages before "
+                "it into the context and leave out those after it."
+            )
+        parts: list[tuple[Sequence[int], bool, bool]] = []
+        for place, message in enumerate(messages):
+            goes_on = place + 1 < len(messages)
+            if place:
+                parts.append((self._header_of(message.role), False, True))
+            if message.role != "assistant":
+                parts += [(self._content(message), False, False), ([self.eot_id], False, True)]
+                continue
+            if place:
+                parts.append((self._separator_ids, False, True))
+            ids, _ = self.encode_response(message.content, tool_call=message.tool_call, goes_on=goes_on)
+            parts += [(ids[:-1], True, False), (ids[-1:], True, True)]
+        return EncodedTurn.joined(parts)
 
     def encode_documents(self, texts: Sequence[str]) -> list[list[int]]:
         """Plain texts for pretraining, each from begin_of_text to end_of_text; in parallel."""
@@ -130,19 +207,40 @@ class DialogEncoder:
         """The text of `ids`, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def _assemble(self, messages: Sequence[MessageLike], contents: Sequence[list[int]]) -> list[int]:
-        """A dialog's ids from those of its contents, each with the separator before it."""
+    def _assemble(
+        self, messages: Sequence[MessageLike], contents: Sequence[list[int]], next_role: str | None
+    ) -> list[int]:
+        """A dialog's ids from those of its contents; `next_role` speaks after it, if anyone does."""
         ids = [self.begin_of_text_id]
-        for place, (message, content) in enumerate(zip(messages, contents, strict=True)):
-            answered_by_tool = (
-                message.role == "assistant"
-                and place + 1 < len(messages)
-                and messages[place + 1].role == "ipython"
-            )
-            ids += self._headers.get(message.role) or self._header(message.role)
+        next_roles = [*[message.role for message in messages[1:]], next_role]
+        for message, content, follows in zip(messages, contents, next_roles, strict=False):
+            ids += self._header_of(message.role)
             ids += content
-            ids.append(self.eom_id if answered_by_tool else self.eot_id)
+            ids.append(self._ending(message, follows))
         return ids
+
+    def _ending(self, message: MessageLike, next_role: str | None) -> int:
+        """The token that ends a message: its turn may go on after it."""
+        if is_tool_call(message) or (message.role == "assistant" and next_role in ("assistant", "ipython")):
+            return self.eom_id
+        return self.eot_id
+
+    def _content(self, message: MessageLike, encoded: list[int] | None = None) -> list[int]:
+        """What stands between a message's header and its ending; `encoded` are the ids of its `_text`."""
+        ids = self._encode(self._text(message)) if encoded is None else encoded
+        if is_tool_call(message):
+            return [*self._separator_ids, self._python_tag_id, *ids]
+        return ids
+
+    def _text(self, message: MessageLike) -> str:
+        """The text that is encoded as one, as in the template.
+
+        A content that starts with line feeds joins the separator, unless a tag stands between them.
+        """
+        return message.content if is_tool_call(message) else HEADER_SEPARATOR + message.content
+
+    def _header_of(self, role: str) -> list[int]:
+        return self._headers.get(role) or self._header(role)
 
     def _header(self, role: str) -> list[int]:
         return [self._start_header_id, *self._encode(role), self._end_header_id]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from alignment.records import SftExample
 from alignment.training.rows import Row
-from annotation.records import PreferenceRecord, Record
+from annotation.records import Message, PreferenceRecord, Record
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 
@@ -25,20 +25,23 @@ class Inputs(Generic[RecordT]):
     """The examples of one file, in its order."""
 
     records: list[RecordT]
+    """The record of each row."""
     rows: list[Row]
-    """One for each record."""
+    """One for each judgement, and for each message that an SFT example teaches."""
     num_skipped: int
     """Records left out because their rows were too long."""
 
 
 def preference_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[PreferenceRecord]:
     """The preference records of a file. Raises ProgramError where it has none to train on."""
-    return read_inputs(path, PreferenceRecord, lambda record: preference_row(record, encoder), max_row_tokens)
+    return read_inputs(
+        path, PreferenceRecord, lambda record: [preference_row(record, encoder)], max_row_tokens
+    )
 
 
 def sft_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[SftExample]:
     """The SFT examples of a file. Raises ProgramError where it has none to train on."""
-    return read_inputs(path, SftExample, lambda example: sft_row(example, encoder), max_row_tokens)
+    return read_inputs(path, SftExample, lambda example: sft_rows(example, encoder), max_row_tokens)
 
 
 def preference_row(record: PreferenceRecord, encoder: DialogEncoder) -> Row:
@@ -53,14 +56,24 @@ def preference_row(record: PreferenceRecord, encoder: DialogEncoder) -> Row:
     )
 
 
-def sft_row(example: SftExample, encoder: DialogEncoder) -> Row:
-    """An SFT example as a row of one response."""
-    ids, mask = encoder.encode_response(example.response)
-    return Row(context=encoder.encode_context(example.context), responses=[ids], format_masks=[mask])
+def sft_rows(example: SftExample, encoder: DialogEncoder) -> list[Row]:
+    """An SFT example as rows of one response: each message of the assistant's turn, and the response.
+
+    So what tools answered within the turn is read and never learned.
+    """
+    turn = [*example.turn, Message(role="assistant", content=example.response)]
+    rows = []
+    for place, message in enumerate(turn):
+        if message.role == "assistant":
+            goes_on = place + 1 < len(turn)
+            ids, mask = encoder.encode_response(message.content, tool_call=message.tool_call, goes_on=goes_on)
+            context = encoder.encode_context([*example.context, *turn[:place]])
+            rows.append(Row(context=context, responses=[ids], format_masks=[mask]))
+    return rows
 
 
 def read_inputs(
-    path: Path, record_type: type[RecordT], row_of: Callable[[RecordT], Row], max_row_tokens: int
+    path: Path, record_type: type[RecordT], rows_of: Callable[[RecordT], list[Row]], max_row_tokens: int
 ) -> Inputs[RecordT]:
     """Records and rows of a JSONL file, without those of more than `max_row_tokens` tokens."""
     records: list[RecordT] = []
@@ -69,18 +82,18 @@ def read_inputs(
     for number, line in numbered_lines(path):
         try:
             record = record_type.model_validate_json(line)
-            row = row_of(record)
+            found = rows_of(record)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ProgramError(f"{path}, line {number}: {where}: {first['msg']}.") from error
         except ProgramError as error:
             raise ProgramError(f"{path}, line {number}: {error}") from error
-        if row.num_tokens > max_row_tokens:
+        if max(row.num_tokens for row in found) > max_row_tokens:
             num_skipped += 1
             continue
-        records.append(record)
-        rows.append(row)
+        records += [record] * len(found)
+        rows += found
     if not rows:
         raise ProgramError(nothing_left(path, num_skipped, max_row_tokens))
     return Inputs(records=records, rows=rows, num_skipped=num_skipped)

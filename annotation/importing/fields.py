@@ -99,4 +99,7 @@ def _message(value: object, name: str) -> Message:
         raise RowRefused(Reason.WRONG_TYPE, f"the content of {name} is no text")
     if not storable(content):
         raise RowRefused(Reason.NOT_STORABLE, name)
-    return Message(role=role, content=content)
+    tool_call = value.get("tool_call", False)
+    if not isinstance(tool_call, bool) or (tool_call and role != "assistant"):
+        raise RowRefused(Reason.WRONG_TYPE, f"tool_call of {name} is true or false, true for the assistant")
+    return Message(role=role, content=content, tool_call=tool_call)

@@ -82,6 +82,15 @@ def test_what_an_accord_record_leaves_out_gets_a_plain_value(tmp_path: Path) -> 
     assert again.record.id == record.id
 
 
+def test_tool_calls_of_a_context_are_kept(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": "go()", "tool_call": True}
+    context = [*CONTEXT, call, {"role": "ipython", "content": "1"}]
+    read = read_one(tmp_path, {**ACCORD, "context": context})
+    assert isinstance(read, ReadRecord)
+    assert [message.tool_call for message in read.record.context] == [False, True, False]
+    assert read.record.model_dump(mode="json")["context"] == context
+
+
 def test_hh_and_trl_pairs_are_better_because_they_have_no_strength(tmp_path: Path) -> None:
     for row in (HH, TRL):
         read = read_one(tmp_path, row)
@@ -137,6 +146,7 @@ BAD_ROWS: list[tuple[object, Reason]] = [
     ({**ACCORD, "context": ["Why?"]}, Reason.WRONG_TYPE),
     ({**ACCORD, "context": [{"role": "user"}]}, Reason.MISSING),
     ({**ACCORD, "context": messages(("wizard", "Why?"))}, Reason.UNKNOWN_ROLE),
+    ({**ACCORD, "context": [{"role": "user", "content": "Why?", "tool_call": True}]}, Reason.WRONG_TYPE),
     ({**ACCORD, "context": [{"role": ["user"], "content": "Why?"}]}, Reason.UNKNOWN_ROLE),
     ({**ACCORD, "context": [{"role": "user", "content": 1}]}, Reason.WRONG_TYPE),
     ({**ACCORD, "context": messages(("user", "  "))}, Reason.EMPTY_MESSAGE),

@@ -26,6 +26,8 @@ BAD_LINES = [
     (json.dumps({"messages": [{"role": "bot", "content": "x"}]}).encode(), "the role 'bot' is none of"),
     (json.dumps({"messages": [USER, USER]}).encode(), "user speaks twice in a row"),
     (json.dumps({"messages": [USER, {"role": "assistant", "content": ""}]}).encode(), "assistant is empty"),
+    (json.dumps({"messages": [{**USER, "tool_call": True}]}).encode(), "true only for the assistant"),
+    (json.dumps({"messages": [{**USER, "tool_call": "no"}]}).encode(), '"tool_call" is true or false'),
 ]
 
 

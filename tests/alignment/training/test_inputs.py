@@ -7,7 +7,7 @@ import pytest
 
 from alignment.records import SftExample
 from alignment.training.inputs import preference_inputs, sft_inputs
-from annotation.records import write_records
+from annotation.records import Message, write_records
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from tests.alignment.training.factories import (
@@ -97,3 +97,26 @@ def test_an_empty_response_is_its_ending_alone(encoder: DialogEncoder, tmp_path:
     )
     [row] = sft_inputs(tmp_path / "train.jsonl", encoder, 100).rows
     assert row.responses == [[encoder.eot_id]]
+
+
+def test_a_turn_with_a_tool_call_is_learned_message_by_message(
+    encoder: DialogEncoder, tmp_path: Path
+) -> None:
+    (plain,) = make_sft_examples(1)
+    call = Message(role="assistant", content="go()", tool_call=True)
+    answer = Message(role="ipython", content="1")
+    more = Message(role="assistant", content="Let me see.")
+    example = plain.model_copy(update={"turn": (call, answer, more)})
+    write_records(tmp_path / "train.jsonl", [example])
+
+    inputs = sft_inputs(tmp_path / "train.jsonl", encoder, 512)
+
+    assert inputs.records == [example] * 3
+    contexts = [example.context, (*example.context, call, answer), (*example.context, call, answer, more)]
+    assert [row.context for row in inputs.rows] == [encoder.encode_context(context) for context in contexts]
+    assert [row.responses[0][-1] for row in inputs.rows] == [encoder.eom_id, encoder.eom_id, encoder.eot_id]
+    last = Message(role="assistant", content=example.response)
+    turn = encoder.encode_turn([call, answer, more, last])
+    assert inputs.rows[0].context + turn.ids == inputs.rows[2].context + inputs.rows[2].responses[0]
+    learned = [i for i, is_learned in zip(turn.ids, turn.learned, strict=True) if is_learned]
+    assert learned == [i for row in inputs.rows for i in row.responses[0]]
