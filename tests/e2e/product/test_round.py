@@ -16,14 +16,13 @@ from tests.e2e.browser import window
 from tests.e2e.product.recipes import toy_recipe
 from tests.e2e.product.stack import RunningStack
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [pytest.mark.vllm, pytest.mark.browser, pytest.mark.slow]
 
 PROJECT = "helpful"
 NUM_COMPARISONS = 6
 ROUND_SECONDS = 600
 
 
-@pytest.mark.browser
 def test_an_admin_launches_a_round_in_the_browser_and_sees_it_finish(
     running_stack: RunningStack, browser: Browser, tmp_path: Path
 ) -> None:
