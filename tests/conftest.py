@@ -33,6 +33,8 @@ os.environ["ACCORD_VAR"] = str(FOLDER / "var")
 (FOLDER / "var" / "static").mkdir(parents=True)  # WhiteNoise warns of its absence
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Threads of torch that wait for each other's turn on busy cores made small models ten times as slow.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("DATABASE_URL", postgres_url(FOLDER / "postgres"))
 os.environ.setdefault("REDIS_URL", broker_url(BROKER_PORT, BROKER_PASSWORD))
 os.environ["DJANGO_SETTINGS_MODULE"] = "accord.settings"

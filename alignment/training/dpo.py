@@ -29,7 +29,7 @@ class DpoBatch:
     rows: LanguageRows
     chosen_P: Tensor
     rejected_P: Tensor
-    best_N: Tensor
+    best_R: Tensor
     """True on the tokens of each row's best response."""
     reference_S: Tensor
     num_pairs: int
@@ -44,7 +44,7 @@ def run(config: DpoConfig, folder: RunFolder) -> None:
     inputs = preference_inputs(config.train, encoder, config.max_row_tokens)
     rows = inputs.rows if config.mask_format_tokens else [without_format(row) for row in inputs.rows]
     model = load_initial(config, encoder)
-    reference = reference_logprobs(model, rows, config, encoder.pad_id, folder)
+    reference = reference_logprobs(model, rows, config, folder)
     device = training_device()
     loop = run_loop(
         config,
@@ -52,7 +52,7 @@ def run(config: DpoConfig, folder: RunFolder) -> None:
         model=model,
         num_examples=len(rows),
         batch_at=lambda step: [
-            to_device(batch, device) for batch in step_batches(step, rows, reference, config, encoder.pad_id)
+            to_device(batch, device) for batch in step_batches(step, rows, reference, config)
         ],
         loss=partial(policy_loss, beta=config.beta, nll_coefficient=config.nll_coefficient),
     )
@@ -74,7 +74,7 @@ def without_format(row: Row) -> Row:
 
 
 def step_batches(
-    step: int, rows: Sequence[Row], reference: Sequence[Tensor], config: DpoConfig, pad_id: int
+    step: int, rows: Sequence[Row], reference: Sequence[Tensor], config: DpoConfig
 ) -> list[DpoBatch]:
     """The microbatches of a step; `reference` has each row's log-probabilities under the reference."""
     cut = cut_step(step, rows, config)
@@ -87,10 +87,10 @@ def step_batches(
         chosen, rejected = best_pairs(batch_rows)
         batches.append(
             DpoBatch(
-                rows=language_rows(batch_rows, pad_id),
+                rows=language_rows(batch_rows),
                 chosen_P=torch.tensor(chosen),
                 rejected_P=torch.tensor(rejected),
-                best_N=torch.tensor(
+                best_R=torch.tensor(
                     [
                         place == 0
                         for row in batch_rows
@@ -112,12 +112,12 @@ def policy_loss(
     """The microbatch's share of the step's loss."""
     loss, metrics = dpo_loss(
         target_logprobs(model, batch.rows),
-        batch.rows.response_N,
-        batch.rows.format_N,
+        batch.rows.response_R,
+        batch.rows.format_R,
         batch.reference_S,
         batch.chosen_P,
         batch.rejected_P,
-        batch.best_N,
+        batch.best_R,
         beta=beta,
         nll_coefficient=nll_coefficient,
         num_pairs=batch.num_pairs,

@@ -3,18 +3,20 @@
 Each returns its share of the step's loss: the normalisers (pairs, tokens) are those of the whole step, so
 that the shares of a step's microbatches add up to the mean, however the step is cut.
 
-Legend: N response tokens, S responses, P pairs of responses, all of one microbatch.
+Legend: R response tokens, S responses, P pairs of responses, all of one microbatch.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 Metrics = dict[str, float]
 
 
-def response_sums(values_N: Tensor, response_N: Tensor, num_responses: int) -> Tensor:
-    """The sum of each response's values (S)."""
-    return values_N.new_zeros(num_responses).index_add(0, response_N, values_N)
+def response_sums(values_R: Tensor, response_R: Tensor, num_responses: int) -> Tensor:
+    """The sum of each response's values (S), in fp64: DPO lives on small differences of large sums."""
+    sums_S = torch.zeros(num_responses, dtype=torch.float64, device=values_R.device)
+    return sums_S.index_add(0, response_R, values_R.double())
 
 
 def ranked_reward_loss(
@@ -49,35 +51,35 @@ def preference_loss(
     return loss, pair_metrics(margins_P, num_pairs)
 
 
-def nll_loss(logprobs_N: Tensor, *, num_targets: int) -> Tensor:
+def nll_loss(logprobs_R: Tensor, *, num_targets: int) -> Tensor:
     """Negative log-likelihood of target tokens as a mean over the step's `num_targets`."""
-    return -logprobs_N.sum() / num_targets
+    return -logprobs_R.sum() / num_targets
 
 
 def dpo_loss(
-    logprobs_N: Tensor,
-    response_N: Tensor,
-    format_N: Tensor,
+    logprobs_R: Tensor,
+    response_R: Tensor,
+    format_R: Tensor,
     reference_S: Tensor,
     chosen_P: Tensor,
     rejected_P: Tensor,
-    best_N: Tensor,
+    best_R: Tensor,
     *,
     beta: float,
     nll_coefficient: float,
     num_pairs: int,
     num_best_tokens: int,
 ) -> tuple[Tensor, Metrics]:
-    """Llama 3's DPO (section 4.1.4): the preference term leaves out the tokens where `format_N` is True.
+    """Llama 3's DPO (section 4.1.4): the preference term leaves out the tokens where `format_R` is True.
 
-    The term of the negative log-likelihood over the best responses (`best_N`) keeps them: left out of both,
+    The term of the negative log-likelihood over the best responses (`best_R`) keeps them: left out of both,
     nothing would teach the model to end its turn. `reference_S` must leave out the same format tokens.
     """
-    policy_S = response_sums(logprobs_N * ~format_N, response_N, len(reference_S))
+    policy_S = response_sums(logprobs_R * ~format_R, response_R, len(reference_S))
     preference, metrics = preference_loss(
         policy_S, reference_S, chosen_P, rejected_P, beta=beta, num_pairs=num_pairs
     )
-    nll = nll_loss(logprobs_N * best_N, num_targets=num_best_tokens)
+    nll = nll_loss(logprobs_R * best_R, num_targets=num_best_tokens)
     metrics |= {"preference_loss": preference.item(), "nll_loss": nll.item()}
     return preference + nll_coefficient * nll, metrics
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from alignment.programs import TrainingConfig
+from alignment.training.attention import use_planned_attention
 from alignment.training.forward import check_shared_prefix
 from alignment.training.rows import Row
 from alignment.training.schedule import microbatches, num_steps, step_examples
@@ -35,7 +36,8 @@ def start(config: TrainingConfig) -> DialogEncoder:
 def load_initial(config: TrainingConfig, encoder: DialogEncoder) -> nn.Module:
     """The causal language model to start from, on the device to train on."""
     model = load_causal_lm(config.initial)
-    check_shared_prefix(model, encoder.pad_id)
+    use_planned_attention(model)
+    check_shared_prefix(model)
     return model.to(training_device())
 
 

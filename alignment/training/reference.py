@@ -26,7 +26,7 @@ KEY = "logprobs"
 
 
 def reference_logprobs(
-    model: nn.Module, rows: Sequence[Row], config: DpoConfig, pad_id: int, folder: RunFolder
+    model: nn.Module, rows: Sequence[Row], config: DpoConfig, folder: RunFolder
 ) -> list[Tensor]:
     """The log-probability of each row's responses, from the run folder's cache where it has them."""
     path = folder.path / CACHE_NAME
@@ -36,7 +36,7 @@ def reference_logprobs(
         with safe_open(path, framework="pt") as cache:
             if cache.metadata()["fingerprint"] == fingerprint:
                 return list(cache.get_tensor(KEY).split(counts))
-    found = compute_logprobs(model, rows, config, pad_id)
+    found = compute_logprobs(model, rows, config)
     aside = path.with_name(f".{path.name}.writing")
     save_file({KEY: torch.cat(found)}, aside, metadata={"fingerprint": fingerprint})
     aside.replace(path)
@@ -44,16 +44,16 @@ def reference_logprobs(
 
 
 @torch.no_grad()
-def compute_logprobs(model: nn.Module, rows: Sequence[Row], config: DpoConfig, pad_id: int) -> list[Tensor]:
+def compute_logprobs(model: nn.Module, rows: Sequence[Row], config: DpoConfig) -> list[Tensor]:
     """The log-probability of each row's responses, in the precision of the training."""
     model.eval()
     device = next(model.parameters()).device
     found: list[Tensor] = [torch.empty(0)] * len(rows)
     for examples in microbatches([row.num_tokens for row in rows], config.max_tokens_per_microbatch):
-        batch = to_device(language_rows([rows[example] for example in examples], pad_id), device)
+        batch = to_device(language_rows([rows[example] for example in examples]), device)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            logprobs_N = target_logprobs(model, batch) * ~batch.format_N
-        sums_S = response_sums(logprobs_N, batch.response_N, batch.num_responses).cpu()
+            logprobs_R = target_logprobs(model, batch) * ~batch.format_R
+        sums_S = response_sums(logprobs_R, batch.response_R, batch.num_responses).cpu()
         for example, sums in zip(
             examples, sums_S.split([len(rows[example].responses) for example in examples]), strict=True
         ):

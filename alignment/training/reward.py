@@ -49,12 +49,10 @@ def run(config: RewardConfig, folder: RunFolder) -> None:
         folder,
         model=model,
         num_examples=len(inputs.rows),
-        batch_at=lambda step: [
-            to_device(batch, device) for batch in step_batches(step, inputs.rows, config, encoder.pad_id)
-        ],
+        batch_at=lambda step: [to_device(batch, device) for batch in step_batches(step, inputs.rows, config)],
         loss=reward_loss,
     )
-    accuracy = holdout_accuracy(model, holdout, config, encoder.pad_id) if holdout else None
+    accuracy = holdout_accuracy(model, holdout, config) if holdout else None
     finish(
         config,
         folder,
@@ -83,14 +81,14 @@ def reward_model_from(policy: nn.Module, pad_id: int) -> nn.Module:
     return model
 
 
-def step_batches(step: int, rows: Sequence[Row], config: RewardConfig, pad_id: int) -> list[RewardBatch]:
+def step_batches(step: int, rows: Sequence[Row], config: RewardConfig) -> list[RewardBatch]:
     """The microbatches of a step."""
     cut = [[rows[example] for example in examples] for examples in cut_step(step, rows, config)]
     pairs = [ranking_pairs(batch_rows) for batch_rows in cut]
     num_pairs = sum(len(better) for better, _ in pairs)
     return [
         RewardBatch(
-            rows=reward_rows(batch_rows, pad_id),
+            rows=reward_rows(batch_rows),
             better_P=torch.tensor(better),
             worse_P=torch.tensor(worse),
             num_pairs=num_pairs,
@@ -107,10 +105,10 @@ def reward_loss(model: nn.Module, batch: RewardBatch) -> tuple[Tensor, Metrics]:
 
 
 def holdout_accuracy(
-    model: nn.Module, holdout: Inputs[PreferenceRecord], config: RewardConfig, pad_id: int
+    model: nn.Module, holdout: Inputs[PreferenceRecord], config: RewardConfig
 ) -> dict[str, Any]:  # Any: pair_accuracy's figures
     """How often the model agrees with the held-out judgements, overall and by strength."""
-    rewards = all_rewards(model, holdout.rows, config.max_tokens_per_microbatch, pad_id)
+    rewards = all_rewards(model, holdout.rows, config.max_tokens_per_microbatch)
     margins = [
         margin
         for record, record_rewards in zip(holdout.records, rewards, strict=True)
@@ -120,13 +118,13 @@ def holdout_accuracy(
 
 
 @torch.no_grad()
-def all_rewards(model: nn.Module, rows: Sequence[Row], max_tokens: int, pad_id: int) -> list[list[float]]:
+def all_rewards(model: nn.Module, rows: Sequence[Row], max_tokens: int) -> list[list[float]]:
     """The reward of each row's responses, in their order, in fp32."""
     model.eval()
     device = next(model.parameters()).device
     found: list[list[float]] = [[] for _ in rows]
     for examples in microbatches([row.num_tokens for row in rows], max_tokens):
-        batch = to_device(reward_rows([rows[example] for example in examples], pad_id), device)
+        batch = to_device(reward_rows([rows[example] for example in examples]), device)
         rewards = iter(response_rewards(model, batch).tolist())
         for example in examples:
             found[example] = [next(rewards) for _ in rows[example].responses]

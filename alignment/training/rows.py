@@ -1,12 +1,13 @@
 """Shared-prefix rows: a context once, then each of its responses, as the tensors of one forward pass.
 
-Comes in: encoded rows (a context and its ranked responses). Goes out: padded input ids with the mask and
-the positions under which every response sees the context and itself alone, exactly as in a row of its own,
-and the places where a loss reads: of each response's tokens for language models, of its last token for
-reward models. (Llama 3, section 4.1.2, concatenates without such a mask and calls it an approximation.)
+Comes in: encoded rows (a context and its ranked responses). Goes out: the ids of all rows one after another,
+with no padding, the positions and the attention plan under which every response sees the context and itself
+alone, exactly as in a row of its own, and the places where a loss reads: of each response's tokens for
+language models, of its last token for reward models. (Llama 3, section 4.1.2, concatenates without such a
+plan and calls it an approximation.)
 
-Legend: B rows, T places of the longest row, S responses and N response tokens of the whole batch. A place
-in BT counts through the flattened (B, T).
+Legend: N tokens of all rows, S responses and R response tokens of the whole batch, B rows and T places of
+rows that are padded for attention.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from alignment.training.attention import AttentionPlan, QueryBlock, ShortRows
+
 BatchT = TypeVar("BatchT")
 
-PADDING = -1
-"""The segment of places that hold no token; 0 is the context, 1, 2, … are the responses."""
+BLOCK_QUERIES = 128
+"""Queries of one block: the fastest on CPU among 64 to 512, for contexts of 64 to 512 tokens."""
+SHORT = 128
+"""Rows of up to so many tokens are attended to together."""
+SHORT_SCORES = 1 << 20
+"""Scores of one head in one group of short rows: enough to fill the matrix units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +50,15 @@ class Row:
 class Layout:
     """The tensors of one forward pass."""
 
-    input_ids_BT: Tensor
-    position_ids_BT: Tensor | None
-    """None: the places themselves."""
-    allowed_B1TT: Tensor | None
-    """True where a token (third axis) attends to another (fourth axis); None: the plain causal mask."""
-    num_tokens: int
-    """Tokens that are no padding."""
+    input_ids_1N: Tensor
+    position_ids_1N: Tensor
+    """Those of every response go on from its context's end."""
+    plan: AttentionPlan
+
+    @property
+    def num_tokens(self) -> int:
+        """N."""
+        return self.input_ids_1N.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +66,13 @@ class LanguageRows:
     """Rows for a causal language model, which need no logits but those that predict response tokens."""
 
     layout: Layout
-    source_N: Tensor
-    """The place in BT whose logits predict each response token."""
-    target_N: Tensor
+    source_R: Tensor
+    """The place in N whose logits predict each response token."""
+    target_R: Tensor
     """The token ids to predict."""
-    response_N: Tensor
+    response_R: Tensor
     """The response in S that each token belongs to."""
-    format_N: Tensor
+    format_R: Tensor
     """True on format tokens."""
     num_responses: int
     """S."""
@@ -75,22 +84,21 @@ class RewardRows:
 
     layout: Layout
     last_S: Tensor
-    """The place in BT of each response's last token."""
+    """The place in N of each response's last token."""
 
 
-def language_rows(rows: Sequence[Row], pad_id: int) -> LanguageRows:
+def language_rows(rows: Sequence[Row]) -> LanguageRows:
     """Lay out `rows` for a causal language model.
 
     A response's last token is only predicted, never read, so it takes no place.
     """
-    layout, starts = lay_out([row.context for row in rows], [cut_last(row.responses) for row in rows], pad_id)
-    width = layout.input_ids_BT.shape[1]
+    continuations = [[tokens[:-1] for tokens in row.responses] for row in rows]
+    layout, starts = lay_out([row.context for row in rows], continuations)
     source, target, response, is_format = [], [], [], []
     num_responses = 0
-    for index, row in enumerate(rows):
-        last_of_context = index * width + len(row.context) - 1
-        for start, tokens, format_mask in zip(starts[index], row.responses, row.format_masks, strict=True):
-            first = index * width + start
+    for row, (row_first, *response_firsts) in zip(rows, starts, strict=True):
+        last_of_context = row_first + len(row.context) - 1
+        for first, tokens, format_mask in zip(response_firsts, row.responses, row.format_masks, strict=True):
             source += [last_of_context, *range(first, first + len(tokens) - 1)]
             target += tokens
             response += [num_responses] * len(tokens)
@@ -98,83 +106,113 @@ def language_rows(rows: Sequence[Row], pad_id: int) -> LanguageRows:
             num_responses += 1
     return LanguageRows(
         layout=layout,
-        source_N=torch.tensor(source),
-        target_N=torch.tensor(target),
-        response_N=torch.tensor(response),
-        format_N=torch.tensor(is_format),
+        source_R=torch.tensor(source),
+        target_R=torch.tensor(target),
+        response_R=torch.tensor(response),
+        format_R=torch.tensor(is_format),
         num_responses=num_responses,
     )
 
 
-def reward_rows(rows: Sequence[Row], pad_id: int) -> RewardRows:
+def reward_rows(rows: Sequence[Row]) -> RewardRows:
     """Lay out `rows` for a reward model."""
-    layout, starts = lay_out([row.context for row in rows], [row.responses for row in rows], pad_id)
-    width = layout.input_ids_BT.shape[1]
+    layout, starts = lay_out([row.context for row in rows], [row.responses for row in rows])
     last = [
-        index * width + start + len(tokens) - 1
-        for index, row in enumerate(rows)
-        for start, tokens in zip(starts[index], row.responses, strict=True)
+        first + len(tokens) - 1
+        for row, (_, *response_firsts) in zip(rows, starts, strict=True)
+        for first, tokens in zip(response_firsts, row.responses, strict=True)
     ]
     return RewardRows(layout=layout, last_S=torch.tensor(last))
 
 
-def cut_last(responses: Sequence[list[int]]) -> list[list[int]]:
-    """Each response without its last token."""
-    return [tokens[:-1] for tokens in responses]
-
-
 def lay_out(
-    contexts: Sequence[list[int]], continuations: Sequence[list[list[int]]], pad_id: int
+    contexts: Sequence[list[int]], continuations: Sequence[list[list[int]]]
 ) -> tuple[Layout, list[list[int]]]:
-    """One padded row for each context with its continuations, and where in its row each one starts.
-
-    The positions of every continuation go on from the context's end.
-    """
-    ids_of, positions_of, segments_of, starts_of = [], [], [], []
+    """Each context with its continuations, one row after another; where the row and each of them starts."""
+    ids: list[int] = []
+    positions: list[int] = []
+    starts_of: list[list[int]] = []
     for context, row_continuations in zip(contexts, continuations, strict=True):
-        ids = list(context)
-        positions = list(range(len(context)))
-        segments = [0] * len(context)
-        starts = []
-        for segment, tokens in enumerate(row_continuations, start=1):
+        starts = [len(ids)]
+        ids += context
+        positions += range(len(context))
+        for tokens in row_continuations:
             starts.append(len(ids))
             ids += tokens
             positions += range(len(context), len(context) + len(tokens))
-            segments += [segment] * len(tokens)
-        ids_of.append(ids)
-        positions_of.append(positions)
-        segments_of.append(segments)
         starts_of.append(starts)
-
-    input_ids_BT = padded(ids_of, pad_id)
-    num_tokens = sum(map(len, ids_of))
-    if all(len(starts) == 1 for starts in starts_of):
-        # Padding comes last, so under the plain causal mask no token sees it.
-        return Layout(
-            input_ids_BT=input_ids_BT, position_ids_BT=None, allowed_B1TT=None, num_tokens=num_tokens
-        ), starts_of
     layout = Layout(
-        input_ids_BT=input_ids_BT,
-        position_ids_BT=padded(positions_of, 0),
-        allowed_B1TT=shared_prefix_mask(padded(segments_of, PADDING)),
-        num_tokens=num_tokens,
+        input_ids_1N=torch.tensor([ids]),
+        position_ids_1N=torch.tensor([positions]),
+        plan=attention_plan(starts_of, len(ids), longest=max(positions)),
     )
     return layout, starts_of
 
 
+def attention_plan(starts_of: Sequence[Sequence[int]], num_tokens: int, *, longest: int) -> AttentionPlan:
+    """The plan of rows whose context and responses start at `starts_of`, up to `num_tokens`."""
+    ends = [starts[0] for starts in starts_of[1:]] + [num_tokens]
+    blocks: list[QueryBlock] = []
+    short_rows: list[ShortRows] = []
+    group: list[tuple[Sequence[int], int]] = []  # short rows that follow each other
+    for starts, end in zip(starts_of, ends, strict=True):
+        width = max([end - starts[0], *(after - first[0] for first, after in group)])
+        if group and (end - starts[0] > SHORT or (len(group) + 1) * width**2 > SHORT_SCORES):
+            short_rows.append(short_group(group))
+            group = []
+        if end - starts[0] <= SHORT:
+            group.append((starts, end))
+        else:
+            blocks += row_blocks(starts, end)
+    if group:
+        short_rows.append(short_group(group))
+    return AttentionPlan(blocks=tuple(blocks), short_rows=tuple(short_rows), longest=longest)
+
+
+def row_blocks(starts: Sequence[int], end: int) -> list[QueryBlock]:
+    """The query blocks of one row: the context sees itself, a response the context and itself."""
+    row_first, context_after = starts[0], [*starts, end][1]
+    blocks = []
+    for segment, (first, after) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
+        blocks += [
+            QueryBlock(
+                first=block_first,
+                after=min(block_first + BLOCK_QUERIES, after),
+                shared_first=row_first,
+                shared_after=context_after if segment else row_first,
+                own_first=first,
+            )
+            for block_first in range(first, after, BLOCK_QUERIES)
+        ]
+    return blocks
+
+
+def short_group(group: Sequence[tuple[Sequence[int], int]]) -> ShortRows:
+    """Rows that follow each other, as (starts, end) each, padded to the longest of them."""
+    first = group[0][0][0]
+    width = max(end - starts[0] for starts, end in group)
+    places_BT = torch.full((len(group), width), first)
+    segments_BT = torch.full((len(group), width), -1)
+    for index, (starts, end) in enumerate(group):
+        places_BT[index, : end - starts[0]] = torch.arange(starts[0], end)
+        for segment, (start, after) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
+            segments_BT[index, start - starts[0] : after - starts[0]] = segment
+    return ShortRows(
+        first=first,
+        places_BT=places_BT,
+        padded_places=(segments_BT >= 0).flatten().nonzero()[:, 0],
+        allowed_BTT=shared_prefix_mask(segments_BT),
+    )
+
+
 def shared_prefix_mask(segments_BT: Tensor) -> Tensor:
-    """Who attends to whom (B, 1, T, T): to the context and to one's own segment, never forward."""
+    """Who sees whom (B, T, T): the context (segment 0) and one's own segment, never forward; -1 nothing."""
     width = segments_BT.shape[1]
     causal_TT = torch.ones(width, width, dtype=torch.bool).tril()
     to_context_B1T = (segments_BT == 0)[:, None, :]
     to_own_BTT = segments_BT[:, :, None] == segments_BT[:, None, :]
-    return ((to_context_B1T | to_own_BTT) & causal_TT)[:, None]
-
-
-def padded(rows: Sequence[list[int]], value: int) -> Tensor:
-    """`rows` as one tensor (B, T), the shorter ones filled with `value`."""
-    width = max(map(len, rows))
-    return torch.tensor([row + [value] * (width - len(row)) for row in rows])
+    is_token_BT1 = (segments_BT >= 0)[:, :, None]
+    return (to_context_B1T | to_own_BTT) & causal_TT & is_token_BT1
 
 
 def ranking_pairs(rows: Sequence[Row]) -> tuple[list[int], list[int]]:
@@ -204,12 +242,14 @@ def best_pairs(rows: Sequence[Row]) -> tuple[list[int], list[int]]:
 
 
 def to_device(batch: BatchT, device: torch.device) -> BatchT:
-    """A dataclass of tensors, with those of the dataclasses in it, on `device`."""
-    moved: dict[str, Any] = {}  # Any: the fields' own types
-    for field in fields(batch):  # type: ignore[arg-type]  # a dataclass instance, which BatchT cannot say
-        value = getattr(batch, field.name)
-        if isinstance(value, Tensor):
-            moved[field.name] = value.to(device)
-        elif is_dataclass(value):
-            moved[field.name] = to_device(value, device)
+    """A dataclass of tensors, with those of the dataclasses and tuples in it, on `device`."""
+    moved = {field.name: _moved(getattr(batch, field.name), device) for field in fields(batch)}  # type: ignore[arg-type]  # a dataclass instance, which BatchT cannot say
     return replace(batch, **moved)  # type: ignore[type-var]
+
+
+def _moved(value: Any, device: torch.device) -> Any:  # Any: a field's value, of its own type
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, tuple):
+        return tuple(_moved(item, device) for item in value)
+    return to_device(value, device) if is_dataclass(value) else value

@@ -38,9 +38,7 @@ def run(config: SftConfig, folder: RunFolder) -> None:
         folder,
         model=model,
         num_examples=len(inputs.rows),
-        batch_at=lambda step: [
-            to_device(batch, device) for batch in step_batches(step, inputs.rows, config, encoder.pad_id)
-        ],
+        batch_at=lambda step: [to_device(batch, device) for batch in step_batches(step, inputs.rows, config)],
         loss=sft_loss,
     )
     finish(
@@ -54,20 +52,20 @@ def run(config: SftConfig, folder: RunFolder) -> None:
     )
 
 
-def step_batches(step: int, rows: Sequence[Row], config: SftConfig, pad_id: int) -> list[SftBatch]:
+def step_batches(step: int, rows: Sequence[Row], config: SftConfig) -> list[SftBatch]:
     """The microbatches of a step."""
     cut = cut_step(step, rows, config)
     num_targets = sum(len(rows[example].responses[0]) for examples in cut for example in examples)
     return [
-        SftBatch(rows=language_rows([rows[example] for example in examples], pad_id), num_targets=num_targets)
+        SftBatch(rows=language_rows([rows[example] for example in examples]), num_targets=num_targets)
         for examples in cut
     ]
 
 
 def sft_loss(model: nn.Module, batch: SftBatch) -> tuple[Tensor, Metrics]:
     """The microbatch's share of the step's loss."""
-    logprobs_N = target_logprobs(model, batch.rows)
-    loss = nll_loss(logprobs_N, num_targets=batch.num_targets)
+    logprobs_R = target_logprobs(model, batch.rows)
+    loss = nll_loss(logprobs_R, num_targets=batch.num_targets)
     return loss, {"num_tokens": batch.rows.layout.num_tokens}
 
 

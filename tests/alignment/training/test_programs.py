@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from alignment.programs import AverageConfig, DpoConfig, RewardConfig, SftConfig
 from alignment.training import dpo, reward, sft
+from alignment.training.attention import use_planned_attention
 from alignment.training.inputs import preference_inputs
 from alignment.training.reference import CACHE_NAME, reference_logprobs
 from annotation.records import write_records
@@ -150,18 +151,19 @@ def test_the_reference_is_computed_once_and_read_from_the_run_folder(
     encoder = DialogEncoder.from_folder(base)
     rows = preference_inputs(config.train, encoder, config.max_row_tokens).rows
     model = load_causal_lm(base)
-    first = reference_logprobs(model, rows, config, encoder.pad_id, folder)
+    use_planned_attention(model)
+    first = reference_logprobs(model, rows, config, folder)
 
     path = tmp_path / CACHE_NAME
     with safe_open(path, framework="pt") as cache:
         metadata = cache.metadata()
     save_file({name: value + 1 for name, value in load_file(path).items()}, path, metadata=metadata)
-    again = reference_logprobs(model, rows, config, encoder.pad_id, folder)
+    again = reference_logprobs(model, rows, config, folder)
     assert torch.equal(torch.cat(again), torch.cat(first) + 1)
 
     with torch.no_grad():
         model.lm_head.weight.mul_(1.5)
-    other = reference_logprobs(model, rows, config, encoder.pad_id, folder)
+    other = reference_logprobs(model, rows, config, folder)
     assert not torch.allclose(torch.cat(other), torch.cat(again))
 
 
@@ -175,7 +177,8 @@ def test_transformers_reads_the_reward_that_was_trained(base: Path, data: Path, 
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint")
     encoder = DialogEncoder.from_folder(tmp_path / "checkpoint")
     rows = preference_inputs(config.train, encoder, config.max_row_tokens).rows
-    rewards = reward.all_rewards(model, rows, 256, encoder.pad_id)
+    use_planned_attention(model)
+    rewards = reward.all_rewards(model, rows, 256)
     for row, row_rewards in zip(rows, rewards, strict=True):
         assert row_rewards == sorted(row_rewards, reverse=True)
         for tokens, value in zip(row.responses, row_rewards, strict=True):
