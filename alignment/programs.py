@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alignment.quality.recipe import QualityRecipe
 from pretrain.run import ProgramConfig
 
 Precision = Literal["fp32", "bf16"]
@@ -201,6 +202,26 @@ class RejectionConfig(ProgramConfig):
     engine: EngineConfig = EngineConfig()
     out: Path
     """The JSONL of CandidateSets."""
+
+
+class QualityConfig(ProgramConfig):
+    """`python -m alignment.sampling.quality`: the SFT examples that are good enough, from what was sampled.
+
+    Writes SftExamples to `out` and every dropped one with its reason to `dropped`. Result: {"num_examples",
+    "sources": {source: number}, "steps": [{"name", "num_in", "num_kept", "dropped": {reason: number},
+    "samples"}] in order, "left_out": sentences on the steps that could not be done}.
+    """
+
+    candidates: Path
+    """JSONL of CandidateSets: the best of each is an example."""
+    preferences: Path
+    """JSONL of PreferenceRecords: the edited answers in it are examples."""
+    evaluation_prompts: Path
+    """JSONL of the PromptRecords that the round is evaluated on."""
+    recipe: QualityRecipe
+    num_threads: int = Field(default=1, ge=1)
+    out: Path
+    dropped: Path
 
 
 class EvaluationConfig(ProgramConfig):

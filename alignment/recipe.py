@@ -20,6 +20,7 @@ from alignment.programs import (
     Precision,
     SamplingConfig,
 )
+from alignment.quality.recipe import QualityRecipe
 from annotation.records import Strength
 
 STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
@@ -135,6 +136,7 @@ class RoundRecipe(RecipePart):
     snapshot: SnapshotRecipe = SnapshotRecipe()
     reward: tuple[VariantRecipe, ...] = Field(min_length=2)
     rejection: RejectionRecipe
+    quality: QualityRecipe = QualityRecipe()
     sft: tuple[VariantRecipe, ...] = Field(min_length=2)
     dpo: tuple[DpoVariantRecipe, ...] = Field(min_length=2)
     averaging: AveragingRecipe = AveragingRecipe()

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 from alignment.programs import EngineConfig, OptimizerConfig, SamplingConfig
+from alignment.quality.recipe import OverlapRecipe, QualityRecipe
 from alignment.recipe import (
     CollectRecipe,
     DpoVariantRecipe,
@@ -120,6 +121,9 @@ def _round(*, num_comparisons: int) -> RoundRecipe:
         snapshot=SnapshotRecipe(min_judgements=50, holdout_fraction=0.15),
         reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
         rejection=RejectionRecipe(num_candidates=10, num_prompts=800, sampling=sampling),
+        # All questions of the world are alike and so are its right answers: only equal prompts count as
+        # one, and no phrase is too frequent.
+        quality=QualityRecipe(overlap=OverlapRecipe(max_similarity=None), phrases=(), top_reward_share=1.0),
         sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
         dpo=(
             DpoVariantRecipe(seed=1, optimizer=dpo, newest_rounds=2),

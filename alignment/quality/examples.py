@@ -1,0 +1,50 @@
+"""Where SFT examples come from: the best of K candidates, and people's edits.
+
+Pure. The first step of quality control: answers without the form of one (empty, cut off, twice the same) are
+dropped here.
+"""
+
+from collections.abc import Iterable
+
+from alignment.quality.funnel import Dropped, dropped
+from alignment.records import CandidateSet, SftExample
+from annotation.records import PreferenceRecord
+
+
+def best_example(candidate_set: CandidateSet) -> SftExample:
+    """A prompt's best candidate as an SFT example."""
+    return SftExample(
+        id=f"rejection-{candidate_set.prompt.id}",
+        source="rejection_sampling",
+        context=candidate_set.prompt.context,
+        response=candidate_set.candidates[candidate_set.best].content,
+    )
+
+
+def examples_from_candidates(sets: Iterable[CandidateSet]) -> tuple[list[SftExample], list[Dropped]]:
+    """The best candidate of each prompt as an SFT example, and why others gave none."""
+    examples: list[SftExample] = []
+    left_out: list[Dropped] = []
+    seen: set[tuple[str, str]] = set()
+    for candidate_set in sets:
+        example = best_example(candidate_set)
+        key = ("\0".join(message.content for message in example.context), example.response)
+        if not example.response.strip():
+            left_out.append(dropped(example, "empty"))
+        elif candidate_set.candidates[candidate_set.best].finish != "stop":
+            left_out.append(dropped(example, "cut off at the length limit"))
+        elif key in seen:
+            left_out.append(dropped(example, "duplicate"))
+        else:
+            seen.add(key)
+            examples.append(example)
+    return examples, left_out
+
+
+def examples_from_edits(records: Iterable[PreferenceRecord]) -> list[SftExample]:
+    """Every answer that a person edited, as an SFT example: people's own writing."""
+    return [
+        SftExample(id=f"edit-{record.id}", source="edited", context=record.context, response=best.content)
+        for record in records
+        if (best := record.responses[0]).origin == "edited"
+    ]

@@ -1,0 +1,64 @@
+"""What quality control of SFT data is told: a part of the round's recipe.
+
+Pure. The defaults follow The Llama 3 Herd of Models, section 4.2.3, where it gives numbers; where a default
+is ours, its docstring says so.
+"""
+
+import re
+
+from pydantic import Field, field_validator
+
+from pretrain.run import ProgramConfig
+
+
+class PhraseRule(ProgramConfig):
+    """A phrase that models overuse, and how much of it is welcome."""
+
+    name: str
+    pattern: str
+    """A regular expression, found anywhere in the response, upper or lower case."""
+    max_share: float = Field(ge=0, lt=1)
+    """The part of the examples that may have it; 0 drops all that do."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_an_expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(
+                f"quality.phrases cannot have the pattern {value!r}, which is no regular expression: {error}."
+            ) from error
+        return value
+
+
+PHRASES = (
+    PhraseRule(
+        name="emoji", pattern="[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf]", max_share=0.1
+    ),
+    PhraseRule(name="exclamation marks", pattern="[!！]", max_share=0.25),
+    PhraseRule(
+        name="apologies", pattern=r"\bI(?:['’]m| am) (?:very |so )?sorry\b|\bI apologi[sz]e\b", max_share=0.05
+    ),
+)
+"""The paper's overused phrases; the shares are ours."""
+
+
+class OverlapRecipe(ProgramConfig):
+    """When a prompt is too like an evaluation prompt to be learned from."""
+
+    max_similarity: float | None = Field(default=0.7, gt=0, le=1)
+    """Jaccard similarity of word n-grams from which it counts as the same; None: only equal ones do. Ours."""
+    ngram_words: int = Field(default=3, ge=1)
+    """n. Ours."""
+
+
+class QualityRecipe(ProgramConfig):
+    """Which SFT examples are learned from."""
+
+    overlap: OverlapRecipe = OverlapRecipe()
+    phrases: tuple[PhraseRule, ...] = PHRASES
+    top_reward_share: float = Field(default=0.25, gt=0, le=1)
+    """The part of the sampled answers with the highest rewards that is good enough."""
+    min_examples: int = Field(default=1000, ge=0)
+    """So many sampled answers are kept by reward where the share would be fewer. Ours."""

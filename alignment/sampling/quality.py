@@ -1,0 +1,95 @@
+"""`python -m alignment.sampling.quality run.json`: which sampled and edited answers SFT learns from.
+
+Comes in: CandidateSets, PreferenceRecords with edits, the evaluation prompts. Goes out: SftExamples, every
+dropped one with its reason, and the result that QualityConfig describes. The cheap steps come first, so that
+the dear ones see fewer examples.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from alignment.programs import QualityConfig
+from alignment.quality.examples import best_example, examples_from_candidates, examples_from_edits
+from alignment.quality.funnel import Dropped, Funnel
+from alignment.quality.overlap import EvaluationPrompts, drop_overlap
+from alignment.quality.phrases import balance_phrases
+from alignment.quality.scores import choose_by_score
+from alignment.records import CandidateSet, PromptRecord, SftExample
+from annotation.records import PreferenceRecord, read_records, write_records
+from pretrain.run import ProgramError, RunFolder, program_main
+
+NO_JUDGE = (
+    "No judge is named in the recipe (quality.judge), so the judge's quality score and the difficulty were "
+    "left out."
+)
+
+
+@dataclass(kw_only=True)
+class Pool:
+    """The examples that are left, with what is known of them by id."""
+
+    examples: list[SftExample]
+    rewards: dict[str, float]
+    """The reward model's; people's own answers have none."""
+    judged: dict[str, float] = field(default_factory=dict)
+    """The judge's quality, 0 to 1."""
+    funnel: Funnel = field(default_factory=Funnel)
+
+    def apply(self, step: str, done: tuple[list[SftExample], Sequence[Dropped]]) -> None:
+        """Go on with what a step kept, and take down what it dropped."""
+        kept, left_out = done
+        self.funnel.add(step, len(self.examples), left_out)
+        self.examples = kept
+
+
+def run(config: QualityConfig, folder: RunFolder) -> None:
+    """The program. Raises ProgramError where no example is left."""
+    pool = read_pool(config)
+    evaluation = read_records(config.evaluation_prompts, PromptRecord)
+    prompts = EvaluationPrompts((prompt.context for prompt in evaluation), config.recipe.overlap)
+    pool.apply("evaluation prompts", drop_overlap(pool.examples, prompts))
+    pool.apply("phrases", balance_phrases(pool.examples, config.recipe.phrases, pool.rewards))
+    pool.apply("quality", choose_by_score(pool.examples, pool.rewards, pool.judged, config.recipe))
+    write_records(config.dropped, pool.funnel.dropped)
+    if not pool.examples:
+        raise ProgramError(nothing_left(pool.funnel.dropped))
+    write_records(config.out, pool.examples)
+    folder.finish(
+        {
+            "num_examples": len(pool.examples),
+            "sources": dict(Counter(example.source for example in pool.examples)),
+            "steps": pool.funnel.report(),
+            "left_out": [NO_JUDGE],
+        }
+    )
+
+
+def read_pool(config: QualityConfig) -> Pool:
+    """All examples that have the form of one. Broken lines raise pydantic's ValidationError."""
+    sets = list(read_records(config.candidates, CandidateSet))
+    sampled, left_out = examples_from_candidates(sets)
+    edits = examples_from_edits(read_records(config.preferences, PreferenceRecord))
+    bests = [(best_example(each).id, each.candidates[each.best].reward) for each in sets]
+    pool = Pool(
+        examples=[*sampled, *edits], rewards={name: reward for name, reward in bests if reward is not None}
+    )
+    pool.funnel.add("form", len(sets) + len(edits), left_out)
+    return pool
+
+
+def nothing_left(left_out: Sequence[Dropped]) -> str:
+    """Why there is nothing to learn from, and what to do, as a sentence."""
+    if not left_out:
+        return "There is nothing to learn from: no answer was sampled and none was edited."
+    reasons = Counter(each.reason for each in left_out)
+    counted = ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
+    if reasons.keys() <= {"empty", "cut off at the length limit", "duplicate"}:
+        return f"No example is left to learn from: {counted}. Raise rejection.sampling.max_tokens."
+    return (
+        f"No example is left to learn from: {counted}. Loosen `quality` in the recipe, or give more prompts."
+    )
+
+
+if __name__ == "__main__":
+    program_main(QualityConfig, run)

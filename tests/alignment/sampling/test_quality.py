@@ -1,0 +1,110 @@
+"""The quality program: files in, examples and dropped ones out, and a sentence where nothing is left."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alignment.programs import QualityConfig
+from alignment.quality.funnel import Dropped
+from alignment.quality.recipe import OverlapRecipe, QualityRecipe
+from alignment.records import CandidateSet, PromptRecord, SftExample
+from alignment.sampling.quality import run
+from annotation.records import Message, read_records, write_records
+from pretrain.run import ProgramError, RunFolder
+from tests.alignment.quality.factories import make_candidates
+from tests.alignment.test_selection import record
+
+
+def make_config(
+    folder: Path, sets: Sequence[CandidateSet], *, evaluated: Sequence[str] = (), **recipe: Any
+) -> QualityConfig:
+    """What the program is told; one edited answer lies beside the sampled ones."""
+    write_records(folder / "candidates.jsonl", sets)
+    write_records(folder / "train.jsonl", [record("edited", "chosen", "rejected", prompt="Who?", key="7")])
+    prompts = [
+        PromptRecord(id=text, domain="d", language="en", context=(Message(role="user", content=text),))
+        for text in evaluated
+    ]
+    write_records(folder / "holdout-prompts.jsonl", prompts)
+    return QualityConfig(
+        candidates=folder / "candidates.jsonl",
+        preferences=folder / "train.jsonl",
+        evaluation_prompts=folder / "holdout-prompts.jsonl",
+        recipe=QualityRecipe.model_validate(recipe),
+        out=folder / "examples.jsonl",
+        dropped=folder / "dropped.jsonl",
+    )
+
+
+def result_of(config: QualityConfig, folder: Path) -> dict[str, Any]:
+    run(config, RunFolder(folder))
+    result = RunFolder(folder).read_result()
+    assert result is not None
+    return result
+
+
+def test_every_example_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
+    sets = [
+        make_candidates(" ", prompt="empty"),
+        make_candidates("Well", prompt="What is the capital of France?"),
+        make_candidates("Sure!", prompt="shouted", reward=1.0),
+        make_candidates("Sure!!", prompt="shouted less well", reward=0.0),
+        *(make_candidates("So", prompt=str(number), reward=number) for number in range(4)),
+    ]
+    config = make_config(tmp_path, sets, evaluated=["what is the capital of france"], min_examples=4)
+    result = result_of(config, tmp_path)
+    examples = list(read_records(config.out, SftExample))
+    assert [example.id for example in examples] == [
+        "rejection-shouted",
+        "rejection-1",
+        "rejection-2",
+        "rejection-3",
+        "edit-7",
+    ]
+    assert result["num_examples"] == 5
+    assert result["sources"] == {"rejection_sampling": 4, "edited": 1}
+    assert [(step["name"], step["num_in"], step["num_kept"]) for step in result["steps"]] == [
+        ("form", 9, 8),
+        ("evaluation prompts", 8, 7),
+        ("phrases", 7, 6),
+        ("quality", 6, 5),
+    ]
+    reasons = {each.example.id: (each.step, each.reason) for each in read_records(config.dropped, Dropped)}
+    assert reasons == {
+        "rejection-empty": ("form", "empty"),
+        "rejection-What is the capital of France?": ("evaluation prompts", "in the evaluation prompts"),
+        "rejection-shouted less well": ("phrases", "overused: exclamation marks"),
+        "rejection-0": ("quality", "not among the highest rewards"),
+    }
+
+
+def test_without_a_judge_the_report_says_what_was_left_out(tmp_path: Path) -> None:
+    result = result_of(make_config(tmp_path, [make_candidates("So")]), tmp_path)
+    assert result["left_out"] == [
+        "No judge is named in the recipe (quality.judge), so the judge's quality score and the difficulty "
+        "were left out."
+    ]
+
+
+def test_nothing_left_fails_with_the_reasons_and_what_to_do(tmp_path: Path) -> None:
+    config = make_config(tmp_path, [make_candidates("long", finish="length"), make_candidates("")])
+    write_records(config.preferences, [])
+    with pytest.raises(
+        ProgramError,
+        match=r"cut off at the length limit \(1\), empty \(1\)\. Raise rejection\.sampling\.max_tokens",
+    ):
+        run(config, RunFolder(tmp_path))
+    assert len(list(read_records(config.dropped, Dropped))) == 2
+
+
+def test_an_overlap_of_everything_says_to_give_more_prompts(tmp_path: Path) -> None:
+    overlap = OverlapRecipe(max_similarity=None)
+    config = make_config(
+        tmp_path, [make_candidates("So", prompt="Q")], evaluated=["Q", "Who?"], overlap=overlap
+    )
+    with pytest.raises(
+        ProgramError, match=r"in the evaluation prompts \(2\)\. Loosen `quality` in the recipe"
+    ):
+        run(config, RunFolder(tmp_path))
