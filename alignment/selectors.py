@@ -15,6 +15,8 @@ from annotation.models import Project
 from pretrain.run import RunFolder
 
 LOG_BYTES = 20_000
+QUALITY_PROGRAM = "quality"
+"""The name of the SFT stage's program that chooses the examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,7 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "recipe": round_.recipe["name"],
         "snapshot": stages[Stage.Name.SNAPSHOT].result,
         "sft": stages[Stage.Name.SFT].result.get("examples", {}),
+        "quality": (quality_report(round_) or {}).get("steps", []),
         "rejection_sampling": stages[Stage.Name.REJECTION_SAMPLING].result,
         "evaluation": evaluation,
         "gate": stages[Stage.Name.GATE].result,
@@ -81,6 +84,18 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "tokens": round_tokens(round_),
         "stages": {name: stage.seconds for name, stage in stages.items() if stage.seconds is not None},
     }
+
+
+def quality_report(round_: Round) -> dict[str, Any] | None:  # Any: of a template
+    """The funnel of the SFT examples as the page shows it; None until quality control has ended."""
+    stage = round_.stages.get(name=Stage.Name.SFT)
+    program = stage.programs.filter(name=QUALITY_PROGRAM, state=Program.State.FINISHED).first()
+    if program is None or not program.result["steps"]:
+        return None
+    steps = program.result["steps"]
+    bars = [("All answers", steps[0]["num_in"])]
+    bars += [(step["name"].capitalize(), step["num_kept"]) for step in steps]
+    return {"key": f"{stage.pk}-{stage.attempt}", "bars": bars, **program.result}
 
 
 def _answers(stage: Stage) -> str | None:

@@ -48,8 +48,8 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
     pool = read_pool(config)
     evaluation = read_records(config.evaluation_prompts, PromptRecord)
     prompts = EvaluationPrompts((prompt.context for prompt in evaluation), config.recipe.overlap)
-    pool.apply("evaluation prompts", drop_overlap(pool.examples, prompts))
-    pool.apply("phrases", balance_phrases(pool.examples, config.recipe.phrases, pool.rewards))
+    pool.apply("evaluation overlap", drop_overlap(pool.examples, prompts))
+    pool.apply("overused phrases", balance_phrases(pool.examples, config.recipe.phrases, pool.rewards))
     pool.apply("quality", choose_by_score(pool.examples, pool.rewards, pool.judged, config.recipe))
     write_records(config.dropped, pool.funnel.dropped)
     if not pool.examples:

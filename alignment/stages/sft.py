@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alignment.models import Stage
 from alignment.programs import QualityConfig, SftConfig
+from alignment.selectors import QUALITY_PROGRAM
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     SAMPLING,
@@ -24,7 +25,6 @@ from registry.models import Checkpoint
 
 EXAMPLES = "examples.jsonl"
 DROPPED = "dropped.jsonl"
-QUALITY = "quality"
 
 
 def start(stage: Stage) -> None:
@@ -72,7 +72,7 @@ def _quality_add(stage: Stage) -> None:
     )
     program_add(
         stage,
-        QUALITY,
+        QUALITY_PROGRAM,
         "alignment.sampling.quality",
         config,
         queue=SAMPLING,
@@ -85,7 +85,7 @@ def finish(stage: Stage) -> StageResult:
     names = variant_names(len(recipe_of(stage.round).sft))
     reward_model = stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")
     parents = {name: [(stage.round.base, "initial"), (reward_model, "picked the data")] for name in names}
-    sources = stage.programs.get(name=QUALITY).result["sources"]
+    sources = stage.programs.get(name=QUALITY_PROGRAM).result["sources"]
     return {
         "examples": sources,
         **checkpoints_register(stage, Checkpoint.Kind.SFT, [*names, "average"], parents),

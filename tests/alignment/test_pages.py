@@ -1,5 +1,6 @@
 """Round pages through HTTP: who may see them, what they show, and what their buttons do."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_recipe_with_one_candidate_is_refused(page: Client) -> None:
             "project": round_.project.slug,
             "base": round_.base.name,
             "recipe_name": "tiny",
-            "recipe_json": str(recipe).replace("'", '"').replace("True", "true").replace("None", "null"),
+            "recipe_json": json.dumps(recipe),
         },
     )
     assert answer.status_code == 422
@@ -123,3 +124,26 @@ def test_while_a_round_runs_the_page_asks_for_what_changed(page: Client) -> None
     part = page.get(url, headers={"HX-Request": "true"}).content.decode()
     assert 'hx-trigger="every 2s"' in part
     assert "<html" not in part
+
+
+def test_the_funnel_of_the_examples_is_shown_with_samples_and_reasons(page: Client, tmp_path: Path) -> None:
+    round_ = make_round()
+    stage = round_.stages.get(name=Stage.Name.SFT)
+    program = make_program(tmp_path, "finish", state=Program.State.FINISHED, stage=stage)
+    samples = [{"reason": "empty", "detail": "", "prompt": "Why <b>?", "response": " "}]
+    steps = [
+        {"name": "form", "num_in": 1830, "num_kept": 1812, "dropped": {"empty": 18}, "samples": samples},
+        {"name": "quality", "num_in": 1812, "num_kept": 1812, "dropped": {}, "samples": []},
+    ]
+    Program.objects.filter(pk=program.pk).update(
+        name="quality", result={"steps": steps, "left_out": ["No judge is named."], "sources": {}}
+    )
+    text = page.get(reverse("round", kwargs={"pk": round_.pk})).content.decode()
+    for shown in ("All answers", "1,830", "1,812", "Form: 18 empty", "Why &lt;b&gt;?", "No judge is named."):
+        assert shown in text, shown
+    assert "Quality: " not in text
+
+
+def test_a_round_without_quality_control_shows_no_funnel(page: Client) -> None:
+    text = page.get(reverse("round", kwargs={"pk": make_round().pk})).content.decode()
+    assert "Quality of the SFT examples" not in text

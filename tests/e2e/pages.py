@@ -57,10 +57,17 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
-        Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin),
+        Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
         Look(name="round-new", path="/rounds/new/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),
     ]
+
+
+def _open_all(page: Page) -> None:
+    """Open what lies behind a summary."""
+    page.locator("main").evaluate(
+        "(main) => main.querySelectorAll('details').forEach((each) => each.open = true)"
+    )
 
 
 def _wait_for_comparison(page: Page) -> None:

@@ -211,4 +211,55 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
                 unit="steps",
                 started_at=now,
             )
+    _quality(round_, folder)
     return round_
+
+
+def _quality(round_: Round, folder: Path) -> None:
+    """A funnel of SFT examples, with texts that do not fit a line."""
+    samples = [
+        {"reason": "empty", "detail": "", "prompt": "Why is the sky blue?", "response": " "},
+        {
+            "reason": "cut off at the length limit",
+            "detail": "",
+            "prompt": "Write the longest word you know " * 6,
+            "response": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+            * 3,
+        },
+    ]
+    steps = [
+        {
+            "name": "form",
+            "num_in": 12_480,
+            "num_kept": 12_001,
+            "dropped": {"empty": 79, "cut off at the length limit": 400},
+            "samples": samples,
+        },
+        {
+            "name": "evaluation overlap",
+            "num_in": 12_001,
+            "num_kept": 11_958,
+            "dropped": {"like an evaluation prompt": 43},
+            "samples": [
+                {**samples[0], "reason": "like an evaluation prompt", "detail": "0.81: Why is it blue?"}
+            ],
+        },
+        {"name": "overused phrases", "num_in": 11_958, "num_kept": 11_958, "dropped": {}, "samples": []},
+        {
+            "name": "quality",
+            "num_in": 11_958,
+            "num_kept": 3_020,
+            "dropped": {"not among the highest rewards": 8_938},
+            "samples": samples[:1],
+        },
+    ]
+    Program.objects.create(
+        stage=round_.stages.get(name=Stage.Name.SFT),
+        name="quality",
+        module="alignment.sampling.quality",
+        queue="sampling",
+        group=0,
+        folder=str(folder / "quality"),
+        state=Program.State.FINISHED,
+        result={"steps": steps, "left_out": ["No judge is named in the recipe."], "sources": {}},
+    )

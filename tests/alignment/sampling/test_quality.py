@@ -67,15 +67,15 @@ def test_every_example_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
     assert result["sources"] == {"rejection_sampling": 4, "edited": 1}
     assert [(step["name"], step["num_in"], step["num_kept"]) for step in result["steps"]] == [
         ("form", 9, 8),
-        ("evaluation prompts", 8, 7),
-        ("phrases", 7, 6),
+        ("evaluation overlap", 8, 7),
+        ("overused phrases", 7, 6),
         ("quality", 6, 5),
     ]
     reasons = {each.example.id: (each.step, each.reason) for each in read_records(config.dropped, Dropped)}
     assert reasons == {
         "rejection-empty": ("form", "empty"),
-        "rejection-What is the capital of France?": ("evaluation prompts", "in the evaluation prompts"),
-        "rejection-shouted less well": ("phrases", "overused: exclamation marks"),
+        "rejection-What is the capital of France?": ("evaluation overlap", "in the evaluation prompts"),
+        "rejection-shouted less well": ("overused phrases", "overused: exclamation marks"),
         "rejection-0": ("quality", "not among the highest rewards"),
     }
 
