@@ -219,9 +219,19 @@ class QualityConfig(ProgramConfig):
     evaluation_prompts: Path
     """JSONL of the PromptRecords that the round is evaluated on."""
     recipe: QualityRecipe
+    embedder: Path | None = None
+    """The checkpoint folder whose hidden states compare dialogs: with `recipe.dedup` only."""
+    max_row_tokens: int = Field(default=2048, ge=16)
+    """Longer dialogs are embedded by their end."""
     num_threads: int = Field(default=1, ge=1)
     out: Path
     dropped: Path
+
+    @model_validator(mode="after")
+    def _dialogs_can_be_compared(self) -> Self:
+        if self.recipe.dedup is not None and self.embedder is None:
+            raise ValueError("Semantic deduplication needs `embedder`, a causal language model's folder.")
+        return self
 
 
 class EvaluationConfig(ProgramConfig):

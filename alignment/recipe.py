@@ -20,7 +20,7 @@ from alignment.programs import (
     Precision,
     SamplingConfig,
 )
-from alignment.quality.recipe import QualityRecipe
+from alignment.quality.recipe import DedupRecipe, QualityRecipe
 from annotation.records import Strength
 
 STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
@@ -206,6 +206,7 @@ def small() -> RoundRecipe:
         rejection=RejectionRecipe(
             num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)
         ),
+        quality=QualityRecipe(dedup=DedupRecipe()),
         sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
         dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo)),
         evaluation=EvaluationRecipe(num_prompts=100, sampling=SamplingConfig(max_tokens=128)),

@@ -53,6 +53,15 @@ class OverlapRecipe(ProgramConfig):
     """n. Ours."""
 
 
+class DedupRecipe(ProgramConfig):
+    """When two dialogs mean so nearly the same that one is enough."""
+
+    max_cosine: float = Field(default=0.95, gt=0, le=1)
+    """Of their embeddings, the base's mean hidden states, centred. The paper's threshold is not known."""
+    cluster_size: int = Field(default=100, ge=2)
+    """About how many dialogs are compared with each other. Ours."""
+
+
 class QualityRecipe(ProgramConfig):
     """Which SFT examples are learned from."""
 
@@ -62,3 +71,5 @@ class QualityRecipe(ProgramConfig):
     """The part of the sampled answers with the highest rewards that is good enough."""
     min_examples: int = Field(default=1000, ge=0)
     """So many sampled answers are kept by reward where the share would be fewer. Ours."""
+    dedup: DedupRecipe | None = None
+    """Semantic deduplication; None leaves it out."""

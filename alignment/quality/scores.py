@@ -51,3 +51,21 @@ def reward_ranks(examples: Sequence[SftExample], rewards: Mapping[str, float]) -
     ordered = sorted(rewards[example.id] for example in examples if example.id in rewards)
     last = {reward: (place + 1) / len(ordered) for place, reward in enumerate(ordered)}
     return {example.id: last[rewards[example.id]] for example in examples if example.id in rewards}
+
+
+def priorities(
+    examples: Sequence[SftExample],
+    rewards: Mapping[str, float],
+    judged: Mapping[str, float],
+    difficulty: Mapping[str, float],
+) -> list[float]:
+    """Quality times difficulty of each example: of those that are alike, the highest is kept.
+
+    Quality is the better of the reward's rank and the judge's score, 1 for people's own writing. `judged` and
+    `difficulty`, both 0 to 1, are by example id; the difficulty of an example without one is 1.
+    """
+    ranks = reward_ranks(examples, rewards)
+    return [
+        max(ranks.get(example.id, 1.0), judged.get(example.id, 0.0)) * difficulty.get(example.id, 1.0)
+        for example in examples
+    ]

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from alignment.programs import QualityConfig
 from alignment.quality.examples import best_example, examples_from_candidates, examples_from_edits
-from alignment.quality.funnel import Dropped, Funnel
+from alignment.quality.funnel import Dropped, Funnel, dropped
 from alignment.quality.overlap import EvaluationPrompts, drop_overlap
 from alignment.quality.phrases import balance_phrases
-from alignment.quality.scores import choose_by_score
+from alignment.quality.recipe import DedupRecipe
+from alignment.quality.scores import choose_by_score, priorities
 from alignment.records import CandidateSet, PromptRecord, SftExample
-from annotation.records import PreferenceRecord, read_records, write_records
+from annotation.records import Message, PreferenceRecord, read_records, write_records
 from pretrain.run import ProgramError, RunFolder, program_main
 
 NO_JUDGE = (
@@ -34,6 +35,8 @@ class Pool:
     """The reward model's; people's own answers have none."""
     judged: dict[str, float] = field(default_factory=dict)
     """The judge's quality, 0 to 1."""
+    difficulty: dict[str, float] = field(default_factory=dict)
+    """The judge's, 0 to 1."""
     funnel: Funnel = field(default_factory=Funnel)
 
     def apply(self, step: str, done: tuple[list[SftExample], Sequence[Dropped]]) -> None:
@@ -51,6 +54,8 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
     pool.apply("evaluation overlap", drop_overlap(pool.examples, prompts))
     pool.apply("overused phrases", balance_phrases(pool.examples, config.recipe.phrases, pool.rewards))
     pool.apply("quality", choose_by_score(pool.examples, pool.rewards, pool.judged, config.recipe))
+    if config.recipe.dedup is not None and pool.examples:
+        pool.apply("semantic duplicates", drop_near(config, config.recipe.dedup, pool, folder))
     write_records(config.dropped, pool.funnel.dropped)
     if not pool.examples:
         raise ProgramError(nothing_left(pool.funnel.dropped))
@@ -76,6 +81,46 @@ def read_pool(config: QualityConfig) -> Pool:
     )
     pool.funnel.add("form", len(sets) + len(edits), left_out)
     return pool
+
+
+def drop_near(
+    config: QualityConfig, recipe: DedupRecipe, pool: Pool, folder: RunFolder
+) -> tuple[list[SftExample], list[Dropped]]:
+    """Drop the examples that mean nearly the same as a better or harder one."""
+    # Here and not above: torch and transformers take seconds to import, and no other step needs them.
+    from alignment.sampling.embedding import dialog_embeddings  # noqa: PLC0415
+    from alignment.sampling.semantic_dedup import deduplicate  # noqa: PLC0415
+
+    assert config.embedder is not None, config
+    embeddings = dialog_embeddings(
+        config.embedder,
+        [dialog(example) for example in pool.examples],
+        max_tokens=config.max_row_tokens,
+        num_threads=config.num_threads,
+        on_progress=lambda done: folder.progress(done, len(pool.examples), "dialogs"),
+    )
+    duplicates = deduplicate(
+        embeddings,
+        priorities(pool.examples, pool.rewards, pool.judged, pool.difficulty),
+        max_cosine=recipe.max_cosine,
+        cluster_size=recipe.cluster_size,
+        seed=0,
+    )
+    left_out = [
+        dropped(
+            pool.examples[each.dialog],
+            "nearly the same as a better one",
+            f"cosine {each.cosine:.3f} with {pool.examples[each.near].id}",
+        )
+        for each in duplicates
+    ]
+    places = {each.dialog for each in duplicates}
+    return [example for place, example in enumerate(pool.examples) if place not in places], left_out
+
+
+def dialog(example: SftExample) -> list[Message]:
+    """An example whole."""
+    return [*example.context, Message(role="assistant", content=example.response)]
 
 
 def nothing_left(left_out: Sequence[Dropped]) -> str:

@@ -66,6 +66,8 @@ def _quality_add(stage: Stage) -> None:
         preferences=snapshot_file(stage, TRAIN),
         evaluation_prompts=snapshot_file(stage, HOLDOUT_PROMPTS),
         recipe=recipe.quality,
+        embedder=checkpoint_path(stage.round.base) if recipe.quality.dedup else None,
+        max_row_tokens=recipe.max_row_tokens,
         num_threads=recipe.num_threads,
         out=stage_folder(stage) / EXAMPLES,
         dropped=stage_folder(stage) / DROPPED,

@@ -49,6 +49,7 @@ def test_variants_train_on_what_quality_control_keeps(stage: Stage) -> None:
     assert told.candidates == Path("/sampled/candidates.jsonl")
     assert told.preferences == Path("/snapshot/train.jsonl")
     assert told.evaluation_prompts == Path("/snapshot/holdout-prompts.jsonl")
+    assert told.embedder is None
     assert {SftConfig.model_validate_json(config_of(each)).train for each in variants} == {told.out}
 
 

@@ -27,12 +27,12 @@ def keys(examples: list[SftExample]) -> list[str]:
 
 
 def make_candidates(
-    *answers: str, best: int = 0, finish: str = "stop", prompt: str = "p", reward: float = 0.0
+    *answers: str, best: int = 0, finish: str = "stop", prompt: str = "p", reward: float = 0.0, key: str = ""
 ) -> CandidateSet:
     """One prompt's candidates."""
     return CandidateSet(
         prompt=PromptRecord(
-            id=prompt, domain="d", language="en", context=(Message(role="user", content=prompt),)
+            id=key or prompt, domain="d", language="en", context=(Message(role="user", content=prompt),)
         ),
         candidates=tuple(
             Candidate.model_validate({"content": answer, "num_tokens": 1, "finish": finish, "reward": reward})

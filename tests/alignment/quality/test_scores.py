@@ -1,7 +1,7 @@
 """Quality by score: the union of the highest rewards and the judge's best."""
 
 from alignment.quality.recipe import QualityRecipe
-from alignment.quality.scores import choose_by_score, reward_ranks
+from alignment.quality.scores import choose_by_score, priorities, reward_ranks
 from tests.alignment.quality.factories import keys, make_example
 
 EXAMPLES = [make_example(str(number)) for number in range(8)]
@@ -43,3 +43,9 @@ def test_of_equal_rewards_the_first_is_kept() -> None:
 def test_a_rank_is_the_part_of_rewards_not_above_it() -> None:
     rewards = {"0": 5.0, "1": -1.0, "2": 5.0, "3": 9.0}
     assert reward_ranks(EXAMPLES[:4], rewards) == {"0": 0.75, "1": 0.25, "2": 0.75, "3": 1.0}
+
+
+def test_a_priority_is_quality_times_difficulty() -> None:
+    examples = [*EXAMPLES[:4], make_example("written", source="edited")]
+    found = priorities(examples, REWARDS, {"0": 1.0, "3": 0.5}, {"1": 0.5, "written": 0.25})
+    assert found == [1.0, 0.5 * 0.5, 0.75, 1.0, 0.25]

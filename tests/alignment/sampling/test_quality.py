@@ -14,11 +14,18 @@ from alignment.sampling.quality import run
 from annotation.records import Message, read_records, write_records
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.quality.factories import make_candidates
+from tests.alignment.sampling.factories import make_tokenizer
+from tests.alignment.sampling.model_factories import make_policy
 from tests.alignment.test_selection import record
 
 
 def make_config(
-    folder: Path, sets: Sequence[CandidateSet], *, evaluated: Sequence[str] = (), **recipe: Any
+    folder: Path,
+    sets: Sequence[CandidateSet],
+    *,
+    evaluated: Sequence[str] = (),
+    embedder: Path | None = None,
+    **recipe: Any,
 ) -> QualityConfig:
     """What the program is told; one edited answer lies beside the sampled ones."""
     write_records(folder / "candidates.jsonl", sets)
@@ -33,6 +40,7 @@ def make_config(
         preferences=folder / "train.jsonl",
         evaluation_prompts=folder / "holdout-prompts.jsonl",
         recipe=QualityRecipe.model_validate(recipe),
+        embedder=embedder,
         out=folder / "examples.jsonl",
         dropped=folder / "dropped.jsonl",
     )
@@ -108,3 +116,29 @@ def test_an_overlap_of_everything_says_to_give_more_prompts(tmp_path: Path) -> N
         ProgramError, match=r"in the evaluation prompts \(2\)\. Loosen `quality` in the recipe"
     ):
         run(config, RunFolder(tmp_path))
+
+
+def test_dialogs_that_mean_the_same_are_learned_once(tmp_path: Path) -> None:
+    base = make_policy(tmp_path / "base", make_tokenizer(tmp_path / "tokenizer"), seed=1)
+    sets = [
+        make_candidates("A robin.", prompt="Name a bird.", reward=1.0, key="worse"),
+        make_candidates("42", prompt="12 + 30?", reward=2.0),
+        make_candidates("A robin. ", prompt="Name a bird.", reward=3.0, key="better"),
+    ]
+    config = make_config(tmp_path, sets, embedder=base, dedup={"max_cosine": 0.97})
+    result = result_of(config, tmp_path)
+    assert [example.id for example in read_records(config.out, SftExample)] == [
+        "rejection-12 + 30?",
+        "rejection-better",
+        "edit-7",
+    ]
+    assert result["steps"][-1]["name"] == "semantic duplicates"
+    (sample,) = result["steps"][-1]["samples"]
+    assert sample["reason"] == "nearly the same as a better one"
+    assert sample["detail"].endswith("with rejection-better")
+    assert list(RunFolder(tmp_path).read_metrics("progress"))
+
+
+def test_deduplication_without_a_model_to_compare_by_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Semantic deduplication needs `embedder`"):
+        make_config(tmp_path, [], dedup={})
