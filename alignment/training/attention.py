@@ -68,6 +68,8 @@ def use_planned_attention(model: nn.Module) -> None:
     """Let `model` attend by the plan it is called with (`plan=…`), and causally without one."""
     AttentionInterface.register(PLANNED_ATTENTION, planned_attention)
     model.set_attn_implementation(PLANNED_ATTENTION)
+    # A head put on another model's layers has a configuration of its own, and the layers keep theirs.
+    model.base_model.set_attn_implementation(PLANNED_ATTENTION)
 
 
 def planned_attention(

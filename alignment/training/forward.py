@@ -29,7 +29,7 @@ def response_rewards(model: nn.Module, rows: RewardRows) -> Tensor:
 
 def hidden_states(model: nn.Module, layout: Layout) -> Tensor:
     """The last hidden states (N, D) of the model under the head."""
-    assert model.config._attn_implementation == PLANNED_ATTENTION, type(model)
+    assert model.base_model.config._attn_implementation == PLANNED_ATTENTION, type(model)
     hidden_1ND: Tensor = model.base_model(
         input_ids=layout.input_ids_1N,
         position_ids=layout.position_ids_1N,

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config
 from transformers.configuration_utils import PreTrainedConfig
-from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from alignment.training import attention, head
 from alignment.training.attention import use_planned_attention
@@ -263,14 +262,11 @@ def test_llama_takes_shared_rows_and_a_model_that_ignores_the_plan_is_refused() 
     model = model_of(CONFIGS["llama"])
     check_shared_prefix(model)
 
-    class Deaf(LlamaForCausalLM):
-        @property
-        def base_model(self) -> Callable[..., object]:
-            return lambda **inputs: self.model(**{**inputs, "plan": None})
-
-    deaf = Deaf(model.config)
-    with pytest.raises(ProgramError, match="Deaf does not take responses that share their context"):
-        check_shared_prefix(deaf)
+    model.base_model.register_forward_pre_hook(
+        lambda _, inputs, named: (inputs, {**named, "plan": None}), with_kwargs=True
+    )
+    with pytest.raises(ProgramError, match="LlamaForCausalLM does not take responses that share"):
+        check_shared_prefix(model)
 
 
 def test_a_row_longer_than_the_model_sees_back_is_refused() -> None:
