@@ -5,7 +5,6 @@ from pathlib import Path
 
 from accounts.errors import Conflict, Invalid
 from pretrain.checkpoint_check import check_checkpoint_folder
-from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError
 from registry.models import Checkpoint
 from registry.services import checkpoint_register
@@ -27,7 +26,6 @@ def model_import(path: Path, name: str) -> Checkpoint:
         )
     try:
         check_checkpoint_folder(path)
-        DialogEncoder.from_folder(path)
     except ProgramError as error:
         raise Invalid(str(error)) from error
     return checkpoint_register(

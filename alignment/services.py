@@ -17,7 +17,7 @@ from alignment.stages import STAGES
 from annotation.models import Project
 from annotation.selectors import preference_records
 from annotation.selectors import prompts as project_prompts
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 from registry.models import Checkpoint, Deployment
 
@@ -53,7 +53,7 @@ def _refuse_unusable_base(base: Checkpoint) -> None:
     if base.kind != Checkpoint.Kind.BASE:
         raise Invalid(f"{base.name} is a {base.get_kind_display()}: a round starts from a base model.")
     try:
-        DialogEncoder.from_folder(Path(base.path))
+        encoder_for(Path(base.path))
     except ProgramError as error:
         raise Invalid(f"{base.name} cannot be a base: {error}") from error
 

@@ -8,14 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
+from pretrain.foreign_dialog import TemplateEncoder
 from pretrain.run import ProgramError
 
 MAX_HEADER_BYTES = 100_000_000
 
 
 def check_checkpoint_folder(path: Path) -> None:
-    """Raise ProgramError unless `path` is a Hugging Face causal LM that speaks the dialog protocol."""
+    """Raise ProgramError unless `path` is a Hugging Face causal LM whose dialogs can be encoded."""
     path = Path(path)
     if not path.is_dir():
         raise ProgramError(f"There is no folder {path}: give the path of a Hugging Face model folder.")
@@ -25,7 +26,10 @@ def check_checkpoint_folder(path: Path) -> None:
         raise ProgramError(
             f"{path} is no causal language model (its config.json says {architectures}): give another folder."
         )
-    num_tokens = DialogEncoder.from_folder(path).vocabulary_size
+    encoder = encoder_for(path)
+    if isinstance(encoder, TemplateEncoder):
+        encoder.check(path)
+    num_tokens = encoder.vocabulary_size
     if int(config.get("vocab_size", num_tokens)) < num_tokens:
         raise ProgramError(
             f"The tokenizer in {path} has {num_tokens} tokens but the model only {config['vocab_size']}: "

@@ -1,9 +1,10 @@
 """Checkpoint folders: Hugging Face folders that transformers and vLLM load, written whole or not at all.
 
 Comes in: a model and the folder whose tokenizer it speaks. Goes out: a folder with config.json,
-model.safetensors (fp32, embeddings never tied), the tokenizer with the dialog protocol's chat template,
-and for causal language models generation_config.json and canary.json: a fixed text's token ids and the
-log-probability of each but the first, the check that a running vLLM really holds these weights.
+model.safetensors (fp32, embeddings never tied), the tokenizer with the chat template that it has or the
+dialog protocol's, and for causal language models generation_config.json and canary.json: a fixed text's
+token ids and the log-probability of each but the first, the check that a running vLLM really holds these
+weights.
 """
 
 import copy
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from pretrain.checkpoint_check import check_checkpoint_folder
-from pretrain.dialog import BEGIN_OF_TEXT, CHAT_TEMPLATE, EOT, PAD, DialogEncoder
+from pretrain.dialog import BEGIN_OF_TEXT, CHAT_TEMPLATE, EOT, PAD
+from pretrain.encoders import Encoder, encoder_for, speaks_protocol
 from pretrain.run import ProgramError
 from pretrain.whole_folder import whole_folder
 
@@ -28,14 +30,20 @@ CANARY_TEXT = (
 )
 CANARY_TOKENS = 32
 
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("chat_template.jinja", "chat_template.json", "tokenizer.model", "vocab.json", "merges.txt"),
+)
+"""What a tokenizer of someone else's may consist of."""
+
 
 def save_checkpoint_folder(model: nn.Module, tokenizer_folder: Path, out: Path) -> None:
     """Write `model` (a transformers model) with the tokenizer of `tokenizer_folder` to `out`.
 
     Written aside and renamed; a folder already at `out` is replaced. Raises ProgramError when the
-    tokenizer lacks the protocol's tokens.
+    tokenizer has neither the protocol's tokens nor a chat template that can be used.
     """
-    encoder = DialogEncoder.from_folder(tokenizer_folder)
+    encoder = encoder_for(tokenizer_folder)
     with whole_folder(out) as aside:
         write_tokenizer(Path(tokenizer_folder), aside)
         write_config(model, encoder, aside)
@@ -69,7 +77,7 @@ def untie(model: nn.Module) -> nn.Module:
     return model
 
 
-def write_generation_config(encoder: DialogEncoder, out: Path) -> None:
+def write_generation_config(encoder: Encoder, out: Path) -> None:
     """generation_config.json: where a sampler begins, stops and pads."""
     settings = {
         "bos_token_id": encoder.begin_of_text_id,
@@ -80,13 +88,13 @@ def write_generation_config(encoder: DialogEncoder, out: Path) -> None:
     write_json(out / "generation_config.json", settings)
 
 
-def write_canary(model: nn.Module, encoder: DialogEncoder, out: Path) -> None:
+def write_canary(model: nn.Module, encoder: Encoder, out: Path) -> None:
     """canary.json: the fixed text's token ids, and what `model` says of them."""
     token_ids = canary_token_ids(encoder)
     write_json(out / "canary.json", {"token_ids": token_ids, "logprobs": logprobs(model, token_ids)})
 
 
-def canary_token_ids(encoder: DialogEncoder) -> list[int]:
+def canary_token_ids(encoder: Encoder) -> list[int]:
     """begin_of_text and the fixed text's first tokens."""
     return encoder.encode_documents([CANARY_TEXT])[0][:CANARY_TOKENS]
 
@@ -106,10 +114,15 @@ def logprobs(model: nn.Module, token_ids: list[int]) -> list[float]:
 
 
 def write_tokenizer(source: Path, out: Path) -> None:
-    """Copy the tokenizer, its chat template set to the dialog protocol's.
+    """Copy the tokenizer: with its own chat template as it is, else with the dialog protocol's.
 
-    A chat_template.jinja stays behind: it would win over the one in tokenizer_config.json.
+    A chat_template.jinja with our own stays behind: it would win over the one in tokenizer_config.json.
     """
+    if not speaks_protocol(source):
+        for name in TOKENIZER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, out / name)
+        return
     shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
     settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}  # Any: JSON
     if (source / "tokenizer_config.json").is_file():
@@ -124,7 +137,7 @@ def write_tokenizer(source: Path, out: Path) -> None:
     write_json(out / "tokenizer_config.json", settings)
 
 
-def write_config(model: nn.Module, encoder: DialogEncoder, out: Path) -> None:
+def write_config(model: nn.Module, encoder: Encoder, out: Path) -> None:
     """config.json as it is after loading: fp32, untied, with the protocol's ids."""
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]

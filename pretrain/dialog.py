@@ -111,7 +111,8 @@ class DialogEncoder:
         if missing:
             raise ProgramError(
                 f"The tokenizer lacks the dialog protocol's tokens {', '.join(missing)}: "
-                "use a base model whose tokenizer has Llama 3.1's special tokens."
+                "use a base model whose tokenizer has Llama 3.1's special tokens, or whose folder has a chat "
+                "template of its own."
             )
         self._tokenizer = tokenizer
         self._tokenizer.encode_special_tokens = True
@@ -164,18 +165,26 @@ class DialogEncoder:
         ]
 
     def encode_response(
-        self, content: str, *, tool_call: bool = False, goes_on: bool = False
+        self,
+        content: str,
+        *,
+        tool_call: bool = False,
+        goes_on: bool = False,
+        context: Sequence[MessageLike] = (),
     ) -> tuple[list[int], list[bool]]:
         """A response's ids up to the token that ends it, and a mask that is True on format tokens.
 
-        An answer ends with `<|eot_id|>`, the one format token; with `<|eom_id|>` where its turn goes on,
-        as after a tool call. A tool call's tag is no form: whether to call a tool is the policy's to learn.
+        They are the same after every context. An answer ends with `<|eot_id|>`, the one format token; with
+        `<|eom_id|>` where its turn goes on, as after a tool call. A tool call's tag is no form: whether to
+        call a tool is the policy's to learn.
         """
         ids = [*([self._python_tag_id] if tool_call else []), *self._encode(content)]
         ending = self.eom_id if tool_call or goes_on else self.eot_id
         return [*ids, ending], [False] * len(ids) + [True]
 
-    def encode_turn(self, messages: Sequence[MessageLike]) -> EncodedTurn:
+    def encode_turn(
+        self, messages: Sequence[MessageLike], context: Sequence[MessageLike] = ()
+    ) -> EncodedTurn:
         """A response of several messages: the assistant's, with what tools answered between them.
 
         Raises ProgramError unless it begins and ends with the assistant.

@@ -28,7 +28,8 @@ from alignment.sampling.options import (
     num_engine_threads,
     same_architecture,
 )
-from pretrain.dialog import DialogEncoder, MessageLike
+from pretrain.dialog import MessageLike
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 
 
@@ -131,7 +132,7 @@ class PolicyEngine:
 
     def _adopt(self, folder: Path) -> None:
         self.folder = folder
-        self.encoder = DialogEncoder.from_folder(folder)
+        self.encoder = encoder_for(folder)
         self.max_model_len: int = self._llm.model_config.max_model_len
 
     def _answer(self, completion: Any) -> Answer:  # Any: vLLM's CompletionOutput
@@ -147,7 +148,7 @@ class RewardEngine:
     """A reward model: one number for a context and a response."""
 
     def __init__(self, folder: Path, config: EngineConfig, *, num_engines: int = 1) -> None:
-        self.encoder = DialogEncoder.from_folder(folder)
+        self.encoder = encoder_for(folder)
         self._llm = LLM(
             **offline_options(folder, config, num_engines=num_engines),
             runner="pooling",
@@ -171,7 +172,7 @@ class RewardEngine:
         for number, (context, responses) in enumerate(cases):
             prompt = self.encoder.encode_context(context)
             for response in responses:
-                row = prompt + self.encoder.encode_response(response)[0]
+                row = prompt + self.encoder.encode_response(response, context=context)[0]
                 rows[number, response] = row[-self._max_model_len :]
         found = dict(zip(rows, self._score(list(rows.values())), strict=True))
         return [[found[number, response] for response in case[1]] for number, case in enumerate(cases)]

@@ -10,7 +10,7 @@ from alignment.programs import EngineConfig, SamplingConfig
 from alignment.records import PromptRecord
 from alignment.sampling.options import model_limit
 from annotation.records import read_records
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def fitting(
     prompts: Sequence[PromptRecord], policy: Path, engine: EngineConfig, sampling: SamplingConfig
 ) -> tuple[list[PromptRecord], int]:
     """The prompts that leave the policy room for an answer, and how many do not."""
-    encoder = DialogEncoder.from_folder(policy)
+    encoder = encoder_for(policy)
     longest = model_limit(policy, engine) - sampling.max_tokens
     kept = [prompt for prompt in prompts if len(encoder.encode_context(prompt.context)) <= longest]
     return kept, len(prompts) - len(kept)

@@ -25,7 +25,7 @@ from alignment.training.checkpoint_weights import (
 )
 from alignment.training.merging import moving_average, slerp_all, ties, weighted_mean
 from pretrain.checkpoint_check import read_object
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError, RunFolder, program_main
 from pretrain.whole_folder import whole_folder
 
@@ -168,7 +168,7 @@ def write_new_canary(folder: Path) -> None:
     # Here and not above, for the same reason: averaging reward models needs nothing of it.
     from pretrain.checkpoint_folder import load_causal_lm, write_canary  # noqa: PLC0415
 
-    write_canary(load_causal_lm(folder), DialogEncoder.from_folder(folder), folder)
+    write_canary(load_causal_lm(folder), encoder_for(folder), folder)
 
 
 if __name__ == "__main__":

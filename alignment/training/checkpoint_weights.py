@@ -16,7 +16,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pretrain.checkpoint_check import check_weights, read_object
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 
 NO_PART_OF_THE_MODEL = {"_name_or_path", "dtype", "torch_dtype", "transformers_version"}
@@ -61,7 +61,7 @@ class CheckpointWeights:
 def check_alike(paths: Sequence[Path]) -> None:
     """Raise ProgramError unless all folders hold the same kind of model with the same tokenizer."""
     for path in paths:
-        DialogEncoder.from_folder(path)
+        encoder_for(path)
     first = paths[0]
     first_config = model_config(first)
     for path in paths[1:]:

@@ -1,6 +1,6 @@
 """Reads the records that a training program learns from and encodes them as rows.
 
-Comes in: a JSONL file of records and a DialogEncoder. Goes out: rows, and how many records were too long.
+Comes in: a JSONL file of records and an Encoder. Goes out: rows, and how many records were too long.
 What a user can mend is a ProgramError with the file and the line.
 """
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from alignment.records import SftExample
 from alignment.training.rows import Row
 from annotation.records import Message, PreferenceRecord, Record
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import Encoder
 from pretrain.run import ProgramError
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -32,23 +32,25 @@ class Inputs(Generic[RecordT]):
     """Records left out because their rows were too long."""
 
 
-def preference_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[PreferenceRecord]:
+def preference_inputs(path: Path, encoder: Encoder, max_row_tokens: int) -> Inputs[PreferenceRecord]:
     """The preference records of a file. Raises ProgramError where it has none to train on."""
     return read_inputs(
         path, PreferenceRecord, lambda record: [preference_row(record, encoder)], max_row_tokens
     )
 
 
-def sft_inputs(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> Inputs[SftExample]:
+def sft_inputs(path: Path, encoder: Encoder, max_row_tokens: int) -> Inputs[SftExample]:
     """The SFT examples of a file. Raises ProgramError where it has none to train on."""
     return read_inputs(path, SftExample, lambda example: sft_rows(example, encoder), max_row_tokens)
 
 
-def preference_row(record: PreferenceRecord, encoder: DialogEncoder) -> Row:
+def preference_row(record: PreferenceRecord, encoder: Encoder) -> Row:
     """A judgement as a row of its ranked responses. Raises ProgramError where there is nothing to rank."""
     if len(record.responses) < 2:
         raise ProgramError("a preference record needs at least two responses, best first.")
-    encoded = [encoder.encode_response(response.content) for response in record.responses]
+    encoded = [
+        encoder.encode_response(response.content, context=record.context) for response in record.responses
+    ]
     return Row(
         context=encoder.encode_context(record.context),
         responses=[ids for ids, _ in encoded],
@@ -56,7 +58,7 @@ def preference_row(record: PreferenceRecord, encoder: DialogEncoder) -> Row:
     )
 
 
-def sft_rows(example: SftExample, encoder: DialogEncoder) -> list[Row]:
+def sft_rows(example: SftExample, encoder: Encoder) -> list[Row]:
     """An SFT example as rows of one response: each message of the assistant's turn, and the response.
 
     So what tools answered within the turn is read and never learned.
@@ -65,9 +67,14 @@ def sft_rows(example: SftExample, encoder: DialogEncoder) -> list[Row]:
     rows = []
     for place, message in enumerate(turn):
         if message.role == "assistant":
-            goes_on = place + 1 < len(turn)
-            ids, mask = encoder.encode_response(message.content, tool_call=message.tool_call, goes_on=goes_on)
-            context = encoder.encode_context([*example.context, *turn[:place]])
+            before = (*example.context, *turn[:place])
+            ids, mask = encoder.encode_response(
+                message.content,
+                tool_call=message.tool_call,
+                goes_on=place + 1 < len(turn),
+                context=before,
+            )
+            context = encoder.encode_context(before)
             rows.append(Row(context=context, responses=[ids], format_masks=[mask]))
     return rows
 

@@ -16,7 +16,7 @@ from alignment.training.rows import Row
 from alignment.training.schedule import microbatches, num_steps, step_examples
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.checkpoint_folder import load_causal_lm, save_checkpoint_folder
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import Encoder, encoder_for
 from pretrain.loop import LoopConfig, LoopResult, LossFunction, discard_checkpoint, train
 from pretrain.run import RunFolder
 
@@ -26,14 +26,14 @@ LOG_ROWS = 100
 """About how many rows of metrics a training leaves."""
 
 
-def start(config: TrainingConfig) -> DialogEncoder:
+def start(config: TrainingConfig) -> Encoder:
     """Set torch up and check the initial checkpoint before any work; its encoder."""
     torch.set_num_threads(config.num_threads)
     check_checkpoint_folder(config.initial)
-    return DialogEncoder.from_folder(config.initial)
+    return encoder_for(config.initial)
 
 
-def load_initial(config: TrainingConfig, encoder: DialogEncoder) -> nn.Module:
+def load_initial(config: TrainingConfig, encoder: Encoder) -> nn.Module:
     """The causal language model to start from, on the device to train on."""
     model = load_causal_lm(config.initial)
     use_planned_attention(model)

@@ -19,7 +19,7 @@ from alignment.training.checkpoint_weights import CheckpointWeights, write_check
 from alignment.training.merging import greedy_soup, weighted_mean
 from annotation.records import PreferenceRecord, read_records
 from pretrain.checkpoint_check import read_object
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import Encoder, encoder_for
 from pretrain.run import ProgramError
 
 Case = tuple[PreferenceRecord, list[list[int]]]
@@ -32,7 +32,7 @@ def reward_model_soup(
     """{"kept": places of the members, "soup": the steps}. Raises ProgramError for other models."""
     assert config.holdout is not None, config
     check_reward_model(checkpoints[0].folder)
-    encoder = DialogEncoder.from_folder(checkpoints[0].folder)
+    encoder = encoder_for(checkpoints[0].folder)
     cases = holdout_cases(config.holdout, encoder, config.max_row_tokens)
 
     def accuracy(folder: Path) -> float:
@@ -71,7 +71,7 @@ def write_mean(folder: Path, members: Sequence[CheckpointWeights]) -> None:
     write_checkpoint(folder, members[0], (mean(name) for name in members[0].shapes))
 
 
-def holdout_cases(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> list[Case]:
+def holdout_cases(path: Path, encoder: Encoder, max_row_tokens: int) -> list[Case]:
     """The held-out records with the token ids of their responses, without those that are too long.
 
     Raises ProgramError where none is left.
@@ -79,7 +79,10 @@ def holdout_cases(path: Path, encoder: DialogEncoder, max_row_tokens: int) -> li
     cases: list[Case] = []
     for record in read_records(path, PreferenceRecord):
         context = encoder.encode_context(record.context)
-        rows = [context + encoder.encode_response(response.content)[0] for response in record.responses]
+        rows = [
+            context + encoder.encode_response(response.content, context=record.context)[0]
+            for response in record.responses
+        ]
         if max(map(len, rows)) <= max_row_tokens:
             cases.append((record, rows))
     if not cases:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import httpx
 
 from accounts.errors import Invalid, Unavailable
-from pretrain.dialog import DialogEncoder, MessageLike
+from pretrain.dialog import MessageLike
+from pretrain.encoders import encoder_for
 
 BATCH_ANSWERS = 64
 """Answers asked for in one request."""
@@ -73,7 +74,7 @@ class ChatClient:
     ) -> None:
         self._base_url = base_url
         self._served_name = served_name
-        self._encoder = DialogEncoder.from_folder(tokenizer_folder)
+        self._encoder = encoder_for(tokenizer_folder)
         self._transport = transport
         self._sleep = sleep
 

@@ -7,13 +7,16 @@ import pytest
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.models.llama.modeling_llama import LlamaForSequenceClassification
+from transformers.models.llama.configuration_llama import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaForSequenceClassification
 
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.checkpoint_folder import CANARY_TOKENS, load_causal_lm, logprobs, save_checkpoint_folder
 from pretrain.dialog import CHAT_TEMPLATE, DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 from tests.pretrain.factories import small_model
+from tests.pretrain.foreign_folders import family, make_foreign_folder
 
 IDS = torch.arange(10, 40)[None]
 
@@ -107,6 +110,38 @@ def test_a_reward_model_folder_has_no_canary(tokenizer_folder: Path, tmp_path: P
         assert torch.equal(loaded(input_ids=IDS).logits, model(input_ids=IDS).logits)
     with pytest.raises(ProgramError, match="no causal language model"):
         load_causal_lm(tmp_path / "reward")
+
+
+def test_a_tokenizer_of_someone_elses_keeps_its_chat_template(tmp_path: Path) -> None:
+    kind = family("chatml")
+    tokenizer = make_foreign_folder(tmp_path / "tokenizer", kind)
+    (tokenizer / "special_tokens_map.json").write_text(json.dumps(kind.settings))
+    encoder = encoder_for(tokenizer)
+    model = make_model_for(encoder.vocabulary_size)
+    save_checkpoint_folder(model, tokenizer, tmp_path / "checkpoint")
+
+    check_checkpoint_folder(tmp_path / "checkpoint")
+    load_causal_lm(tmp_path / "checkpoint")
+    assert AutoTokenizer.from_pretrained(tmp_path / "checkpoint").chat_template == kind.template
+    assert (tmp_path / "checkpoint" / "special_tokens_map.json").is_file()
+    written = json.loads((tmp_path / "checkpoint" / "generation_config.json").read_text())
+    assert written["eos_token_id"] == list(encoder.stop_ids)
+    assert written["bos_token_id"] is None
+    assert encoder_for(tmp_path / "checkpoint").stop_ids == encoder.stop_ids
+
+
+def make_model_for(num_tokens: int) -> LlamaForCausalLM:
+    """A tiny model with so many tokens."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=num_tokens,
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            tie_word_embeddings=False,
+        )
+    )
 
 
 def test_a_damaged_folder_is_refused_in_one_sentence(checkpoint: Path) -> None:

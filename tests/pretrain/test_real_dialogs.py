@@ -12,9 +12,12 @@ from transformers import AutoTokenizer
 from alignment.records import SftExample
 from alignment.training.inputs import sft_rows
 from annotation.records import Message
+from pretrain.chat_template import TODAY
 from pretrain.corpus import CorpusMessage
 from pretrain.dialog import SPECIAL_TOKENS, DialogEncoder
+from pretrain.encoders import encoder_for
 from pretrain.tokenizer import save_tokenizer, train_tokenizer
+from tests.pretrain.foreign_folders import FAMILIES, family, make_foreign_folder
 from tests.pretrain.real_dialogs import Dialog, naughty_strings, needs_real_data, real_dialogs
 
 pytestmark = needs_real_data
@@ -49,12 +52,14 @@ def template_ids(
     dialogs: Sequence[Sequence[CorpusMessage]],
     *,
     prompt: bool = False,
+    **more: Any,  # Any: what the template knows besides
 ) -> list[list[int]]:
     """What the chat template makes of each dialog."""
     found: list[list[int]] = peer.apply_chat_template(
         [[vars(message) for message in dialog] for dialog in dialogs],
         add_generation_prompt=prompt,
         return_dict=False,
+        **more,
     )
     return found
 
@@ -99,6 +104,26 @@ def answers(dialog: Dialog) -> list[int]:
         and not message.tool_call
         and (place + 1 == len(dialog) or dialog[place + 1].role == "user")
     ]
+
+
+@pytest.mark.parametrize("name", [kind.name for kind in FAMILIES])
+def test_templates_of_others_give_their_own_ids_for_real_dialogs(
+    dialogs: list[Dialog], tmp_path: Path, name: str
+) -> None:
+    some = [[message for message in dialog if message.role != "ipython"] for dialog in dialogs[::40]]
+    some = [alternating(dialog) for dialog in some]
+    texts = [message.content for dialog in some[::10] for message in dialog]
+    folder = make_foreign_folder(tmp_path, family(name), texts)
+    found = encoder_for(folder).encode_dialogs(some)
+    assert template_ids(AutoTokenizer.from_pretrained(folder), some, strftime_now=TODAY.strftime) == found
+
+
+def alternating(dialog: Dialog) -> Dialog:
+    """The dialog's messages up to the first that some templates refuse."""
+    for place, message in enumerate(dialog):
+        if message.tool_call or message.role != ("user", "assistant")[place % 2]:
+            return dialog[:place]
+    return dialog
 
 
 def example_of(dialog: Dialog, place: int) -> SftExample:
