@@ -29,8 +29,12 @@ from registry.client import Completion
 from registry.models import Deployment
 
 MAX_TRIES = 5
+MIN_ASKED = 200
+"""Prompts tried before models count as agreeing always: two good ones often do, on an easy prompt."""
 BATCH = 256
 """Contexts asked at once; their comparisons are saved together."""
+MIN_BATCH = 8
+"""Contexts asked at once where fewer comparisons are missing: the first usable answers are taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +110,16 @@ def comparisons_generate(
     """Make `num_comparisons` new comparisons of the round from the train prompts, least used first.
 
     Empty or identical answers make none: the next prompts are tried in their place, at most
-    `MAX_TRIES` times `num_comparisons` in all, so that fewer may come out than asked for. Raises
+    `MAX_TRIES` times `num_comparisons` in all (`MIN_ASKED` at least), so that fewer may come out. Raises
     Conflict where the project has no two different live models, or where not a single usable pair came.
     """
     dropped: Counter[Unusable] = Counter()
     created = 0
     asked = 0
     rotation = _prompts_in_rotation(project, sampling.seed)
-    while created < num_comparisons and asked < MAX_TRIES * num_comparisons:
-        pks = list(itertools.islice(rotation, min(BATCH, num_comparisons - created)))
+    while created < num_comparisons and asked < max(MIN_ASKED, MAX_TRIES * num_comparisons):
+        missing = num_comparisons - created
+        pks = list(itertools.islice(rotation, min(BATCH, max(MIN_BATCH, missing))))
         if not pks:
             raise Conflict(
                 f"{project.slug} has no train prompts: import some with `manage.py import_prompts`."
@@ -122,7 +127,8 @@ def comparisons_generate(
         by_pk = Prompt.objects.in_bulk(pks)
         batch = [by_pk[pk] for pk in pks]
         pairs = _ask_batch(project, batch, round_number, asked, sampling, client_for)
-        usable = [(prompt, pair) for prompt, pair in zip(batch, pairs, strict=True) if isinstance(pair, Pair)]
+        answered = zip(batch, pairs, strict=True)
+        usable = [(prompt, pair) for prompt, pair in answered if isinstance(pair, Pair)][:missing]
         dropped.update(pair for pair in pairs if isinstance(pair, Unusable))
         _save_pairs(project, usable, round_number)
         created += len(usable)

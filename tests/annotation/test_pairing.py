@@ -141,8 +141,21 @@ def test_models_that_always_agree_are_given_up() -> None:
     project = make_project()
     make_prompts(project, 20)
     models = Models(project, one=echo("same"), two=echo("same"))
-    with pytest.raises(Conflict, match="no two different answers to 20 prompts"):
+    with pytest.raises(Conflict, match="no two different answers to 200 prompts"):
         generate(project, models, 4)
+
+
+def test_models_that_nearly_always_agree_are_asked_until_they_differ() -> None:
+    project = make_project()
+    make_prompts(project, 100)
+    models = Models(
+        project,
+        one=echo("same"),
+        two=lambda question, _: f"{'other' if '90' in question else 'same'} {question}",
+    )
+    generated = generate(project, models, 1)
+    assert (generated.created, Comparison.objects.count()) == (1, 1)
+    assert generated.identical > 10
 
 
 def test_two_different_live_models_are_needed() -> None:
