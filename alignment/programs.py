@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from alignment.quality.recipe import QualityRecipe
+from annotation.records import Strength
 from pretrain.run import ProgramConfig
 
 Precision = Literal["fp32", "bf16"]
@@ -34,6 +35,16 @@ class OptimizerConfig(ProgramConfig):
     max_grad_norm: float = Field(default=1.0, gt=0)
 
 
+class LoraConfig(ProgramConfig):
+    """Low-rank adapters in place of whole weights (Hu et al. 2021), merged before the checkpoint is written."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0)
+    """The adapters' product is scaled by alpha / rank."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Names, or ends of names, of the linear layers that get an adapter."""
+
+
 class TrainingConfig(ProgramConfig):
     """What the three training programs have in common."""
 
@@ -53,6 +64,10 @@ class TrainingConfig(ProgramConfig):
     """torch threads of this process."""
     checkpoint_seconds: float = Field(default=300, gt=0)
     """How often to checkpoint for resuming."""
+    recompute_activations: bool = False
+    """Compute each layer again in the backward pass: a third more time for a fraction of the memory."""
+    lora: LoraConfig | None = None
+    """None trains all weights."""
 
 
 class RewardConfig(TrainingConfig):
@@ -64,6 +79,12 @@ class RewardConfig(TrainingConfig):
 
     holdout: Path | None = None
     """JSONL of held-out PreferenceRecords to measure accuracy on."""
+    margins: dict[Strength, float] = {}
+    """How far the better response must be ahead, by strength (Llama 2's margin term); none in Llama 3."""
+    centering: float = Field(default=0.0, ge=0)
+    """Weight of the term that keeps rewards around zero; 0.01 is usual where it is used."""
+    plain_rows: bool = False
+    """Llama 3's plain concatenation of the responses, in random order, in place of exact rows: for ablation."""
 
 
 class SftConfig(TrainingConfig):
@@ -86,6 +107,12 @@ class DpoConfig(TrainingConfig):
     """Weight of the negative log-likelihood of the chosen response."""
     mask_format_tokens: bool = True
     """Leave header and termination tokens out of the preference term (Llama 3, section 4.1.4)."""
+    preference_term: Literal["dpo", "ipo"] = "dpo"
+    """IPO where judgements hardly ever disagree and DPO would run off."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """The part of judgements taken to be the wrong way round; with the term of DPO only."""
+    reference_cache: Path | None = None
+    """Where the reference's log-probabilities are kept, for all variants of a round; None: the run folder."""
 
 
 class MeanMethod(ProgramConfig):
@@ -204,12 +231,25 @@ class RejectionConfig(ProgramConfig):
     """The JSONL of CandidateSets."""
 
 
+class JudgeConfig(ProgramConfig):
+    """Where a judge answers."""
+
+    url: str
+    """Up to and without `/chat/completions`."""
+    model: str
+    key_file: Path | None = None
+    """A file with the API key; None for an endpoint that asks for none."""
+    code_domains: tuple[str, ...] = ()
+    num_at_once: int = Field(default=8, ge=1)
+
+
 class QualityConfig(ProgramConfig):
     """`python -m alignment.sampling.quality`: the SFT examples that are good enough, from what was sampled.
 
     Writes SftExamples to `out` and every dropped one with its reason to `dropped`. Result: {"num_examples",
     "sources": {source: number}, "steps": [{"name", "num_in", "num_kept", "dropped": {reason: number},
-    "samples"}] in order, "left_out": sentences on the steps that could not be done}.
+    "samples"}] in order, "judge": {"num_judged", "num_unusable", "mean_quality", "mean_difficulty"} or null,
+    "left_out": sentences on what could not be done}.
     """
 
     candidates: Path
@@ -219,6 +259,10 @@ class QualityConfig(ProgramConfig):
     evaluation_prompts: Path
     """JSONL of the PromptRecords that the round is evaluated on."""
     recipe: QualityRecipe
+    judge: JudgeConfig | None = None
+    """Its scores are kept in `judged`."""
+    judged: Path
+    """JSONL of the judge's Judgements, appended one by one."""
     embedder: Path | None = None
     """The checkpoint folder whose hidden states compare dialogs: with `recipe.dedup` only."""
     max_row_tokens: int = Field(default=2048, ge=16)

@@ -14,6 +14,7 @@ from alignment.models import Program, Round, Stage
 from alignment.recipe import RoundRecipe
 from alignment.selection import select
 from alignment.stages import STAGES
+from alignment.stages.judge import judge_config
 from annotation.models import Project
 from annotation.selectors import preference_records
 from annotation.selectors import prompts as project_prompts
@@ -24,6 +25,7 @@ from registry.models import Checkpoint, Deployment
 
 def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launched_by: User | None) -> Round:
     """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed."""
+    judge_config(recipe.quality.judge)  # raises where it is a deployment that is not there
     _refuse_unusable_base(base)
     _refuse_missing_data(project, recipe)
     with transaction.atomic():

@@ -5,8 +5,9 @@ is ours, its docstring says so.
 """
 
 import re
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pretrain.run import ProgramConfig
 
@@ -62,6 +63,30 @@ class DedupRecipe(ProgramConfig):
     """About how many dialogs are compared with each other. Ours."""
 
 
+class JudgeRecipe(ProgramConfig):
+    """Who scores quality and difficulty: an OpenAI-compatible endpoint, or a deployed model."""
+
+    url: str | None = Field(default=None, pattern="^https?://")
+    """The endpoint up to and without `/chat/completions`; JUDGE_KEY_FILE names the file with its key."""
+    model: str | None = None
+    """The name that the endpoint knows the judge by."""
+    deployment: str | None = None
+    """Instead of both: the name of a live deployment."""
+    code_domains: tuple[str, ...] = ("code", "coding")
+    """The domains of prompts whose answers are graded as code."""
+    num_at_once: int = Field(default=8, ge=1)
+    """Questions under way."""
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> Self:
+        if (self.deployment is None) == (self.url is None) or (self.url is None) != (self.model is None):
+            raise ValueError(
+                "quality.judge cannot be found: give the url and the model of an endpoint, or the name of a "
+                "deployment."
+            )
+        return self
+
+
 class QualityRecipe(ProgramConfig):
     """Which SFT examples are learned from."""
 
@@ -73,3 +98,5 @@ class QualityRecipe(ProgramConfig):
     """So many sampled answers are kept by reward where the share would be fewer. Ours."""
     dedup: DedupRecipe | None = None
     """Semantic deduplication; None leaves it out."""
+    judge: JudgeRecipe | None = None
+    """None leaves the judge's quality and the difficulty out."""

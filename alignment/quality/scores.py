@@ -6,6 +6,7 @@ Pure. Reward models and judges disagree often, and the union of their choices fi
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from alignment.quality.funnel import Dropped, dropped
 from alignment.quality.recipe import QualityRecipe
@@ -62,10 +63,12 @@ def priorities(
     """Quality times difficulty of each example: of those that are alike, the highest is kept.
 
     Quality is the better of the reward's rank and the judge's score, 1 for people's own writing. `judged` and
-    `difficulty`, both 0 to 1, are by example id; the difficulty of an example without one is 1.
+    `difficulty`, both 0 to 1, are by example id; an example without a difficulty has the mean of the others,
+    1 where there are none.
     """
     ranks = reward_ranks(examples, rewards)
+    usual = fmean(difficulty.values()) if difficulty else 1.0
     return [
-        max(ranks.get(example.id, 1.0), judged.get(example.id, 0.0)) * difficulty.get(example.id, 1.0)
+        max(ranks.get(example.id, 1.0), judged.get(example.id, 0.0)) * difficulty.get(example.id, usual)
         for example in examples
     ]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from pretrain.checkpoint_folder import load_causal_lm
-from pretrain.dialog import DialogEncoder, MessageLike
+from pretrain.dialog import MessageLike
+from pretrain.encoders import encoder_for
 
 BATCH_TOKENS = 8192
 """Padded tokens in one forward pass."""
@@ -33,7 +34,7 @@ def dialog_embeddings(
     A dialog longer than `max_tokens` loses its beginning. `on_progress` hears how many are done.
     """
     torch.set_num_threads(num_threads)
-    encoder = DialogEncoder.from_folder(folder)
+    encoder = encoder_for(folder)
     rows = [encoder.encode_dialog(dialog)[-max_tokens:] for dialog in dialogs]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load_causal_lm(folder).base_model.to(device).eval()

@@ -8,6 +8,8 @@ the dear ones see fewer examples.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
 
 from alignment.programs import QualityConfig
 from alignment.quality.examples import best_example, examples_from_candidates, examples_from_edits
@@ -17,6 +19,7 @@ from alignment.quality.phrases import balance_phrases
 from alignment.quality.recipe import DedupRecipe
 from alignment.quality.scores import choose_by_score, priorities
 from alignment.records import CandidateSet, PromptRecord, SftExample
+from alignment.sampling.judge import judge_all
 from annotation.records import Message, PreferenceRecord, read_records, write_records
 from pretrain.run import ProgramError, RunFolder, program_main
 
@@ -33,6 +36,7 @@ class Pool:
     examples: list[SftExample]
     rewards: dict[str, float]
     """The reward model's; people's own answers have none."""
+    domains: dict[str, str]
     judged: dict[str, float] = field(default_factory=dict)
     """The judge's quality, 0 to 1."""
     difficulty: dict[str, float] = field(default_factory=dict)
@@ -53,6 +57,7 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
     prompts = EvaluationPrompts((prompt.context for prompt in evaluation), config.recipe.overlap)
     pool.apply("evaluation overlap", drop_overlap(pool.examples, prompts))
     pool.apply("overused phrases", balance_phrases(pool.examples, config.recipe.phrases, pool.rewards))
+    judge = judge_pool(config, pool, folder)
     pool.apply("quality", choose_by_score(pool.examples, pool.rewards, pool.judged, config.recipe))
     if config.recipe.dedup is not None and pool.examples:
         pool.apply("semantic duplicates", drop_near(config, config.recipe.dedup, pool, folder))
@@ -65,7 +70,8 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
             "num_examples": len(pool.examples),
             "sources": dict(Counter(example.source for example in pool.examples)),
             "steps": pool.funnel.report(),
-            "left_out": [NO_JUDGE],
+            "judge": judge,
+            "left_out": left_out_sentences(judge),
         }
     )
 
@@ -74,13 +80,50 @@ def read_pool(config: QualityConfig) -> Pool:
     """All examples that have the form of one. Broken lines raise pydantic's ValidationError."""
     sets = list(read_records(config.candidates, CandidateSet))
     sampled, left_out = examples_from_candidates(sets)
-    edits = examples_from_edits(read_records(config.preferences, PreferenceRecord))
+    preferences = list(read_records(config.preferences, PreferenceRecord))
+    edits = examples_from_edits(preferences)
     bests = [(best_example(each).id, each.candidates[each.best].reward) for each in sets]
     pool = Pool(
-        examples=[*sampled, *edits], rewards={name: reward for name, reward in bests if reward is not None}
+        examples=[*sampled, *edits],
+        rewards={name: reward for name, reward in bests if reward is not None},
+        domains={best_example(each).id: each.prompt.domain for each in sets}
+        | {f"edit-{record.id}": record.domain for record in preferences},
     )
     pool.funnel.add("form", len(sets) + len(edits), left_out)
     return pool
+
+
+def judge_pool(
+    config: QualityConfig, pool: Pool, folder: RunFolder
+) -> dict[str, Any] | None:  # Any: figures, written as JSON
+    """Have the judge score the pool's examples; the figures of it, None without a judge."""
+    if config.judge is None or not pool.examples:
+        return None
+    found = judge_all(
+        config.judge,
+        pool.examples,
+        pool.domains,
+        config.judged,
+        on_progress=lambda done: folder.progress(done, len(pool.examples), "judgements"),
+    )
+    pool.judged = {name: judgement.quality for name, judgement in found.items()}
+    pool.difficulty = {name: judgement.difficulty for name, judgement in found.items()}
+    return {
+        "num_judged": len(found),
+        "num_unusable": len(pool.examples) - len(found),
+        "mean_quality": fmean(pool.judged.values()) if found else None,
+        "mean_difficulty": fmean(pool.difficulty.values()) if found else None,
+    }
+
+
+def left_out_sentences(judge: dict[str, Any] | None) -> list[str]:  # Any: judge_pool's figures
+    """What could not be done, for the report."""
+    if judge is None:
+        return [NO_JUDGE]
+    if judge["num_unusable"]:
+        number = judge["num_judged"] + judge["num_unusable"]
+        return [f"The judge gave {judge['num_unusable']} of {number} examples no usable scores."]
+    return []
 
 
 def drop_near(

@@ -6,6 +6,7 @@ from alignment.models import Stage
 from alignment.programs import QualityConfig, SftConfig
 from alignment.selectors import QUALITY_PROGRAM
 from alignment.stages.definition import StageResult
+from alignment.stages.judge import judge_config
 from alignment.stages.plan import (
     SAMPLING,
     TRAINING,
@@ -25,6 +26,7 @@ from registry.models import Checkpoint
 
 EXAMPLES = "examples.jsonl"
 DROPPED = "dropped.jsonl"
+JUDGED = "judged.jsonl"
 
 
 def start(stage: Stage) -> None:
@@ -66,6 +68,8 @@ def _quality_add(stage: Stage) -> None:
         preferences=snapshot_file(stage, TRAIN),
         evaluation_prompts=snapshot_file(stage, HOLDOUT_PROMPTS),
         recipe=recipe.quality,
+        judge=judge_config(recipe.quality.judge),
+        judged=stage_folder(stage) / JUDGED,
         embedder=checkpoint_path(stage.round.base) if recipe.quality.dedup else None,
         max_row_tokens=recipe.max_row_tokens,
         num_threads=recipe.num_threads,

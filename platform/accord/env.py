@@ -35,6 +35,8 @@ class Environment:
     """Origins (`https://accord.example`) that forms may be sent from, behind a proxy."""
     https: bool
     """Cookies only over HTTPS, and HSTS."""
+    judge_key_file: Path | None
+    """A file with the API key of the judge that recipes name: only the program that asks reads it."""
 
 
 def settings_module_default() -> None:
@@ -60,6 +62,7 @@ def read_environment() -> Environment:
         allowed_hosts=_list("ALLOWED_HOSTS") or ("127.0.0.1", "localhost", "[::1]"),
         trusted_origins=_list("TRUSTED_ORIGINS"),
         https=_flag("HTTPS"),
+        judge_key_file=_file("JUDGE_KEY_FILE"),
     )
 
 
@@ -132,6 +135,16 @@ def _flag(name: str) -> bool:
     if value not in ("0", "1", "true", "false"):
         raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
     return value in ("1", "true")
+
+
+def _file(name: str) -> Path | None:
+    value = os.environ.get(name)
+    if not value:
+        return None
+    path = Path(value).resolve()
+    if not path.is_file():
+        raise SettingsError(f"{name} must name a file, and there is none at {path}.")
+    return path
 
 
 def _list(name: str) -> tuple[str, ...]:

@@ -90,6 +90,22 @@ def test_a_launch_that_could_not_succeed_is_refused_in_one_sentence(page: Client
     assert "cannot be a base" in answer.content.decode()
 
 
+def test_a_judge_that_is_not_deployed_is_refused_before_any_work(page: Client) -> None:
+    round_ = make_round()
+    recipe = {**round_.recipe, "quality": {"judge": {"deployment": "wise"}}}
+    answer = page.post(
+        reverse("round-new"),
+        {
+            "project": round_.project.slug,
+            "base": round_.base.name,
+            "recipe_name": "tiny",
+            "recipe_json": json.dumps(recipe),
+        },
+    )
+    assert answer.status_code == 422
+    assert "There is no live deployment" in answer.content.decode()
+
+
 def test_a_recipe_with_one_candidate_is_refused(page: Client) -> None:
     round_ = make_round()
     recipe = {**round_.recipe, "rejection": {**round_.recipe["rejection"], "num_candidates": 1}}

@@ -95,3 +95,22 @@ def test_a_recipe_chooses_how_each_stage_averages() -> None:
     recipe = parse_recipe({**tiny().model_dump(mode="json"), "averaging": averaging})
     assert recipe.averaging.sft.method == TiesMethod(name="ties", density=0.5)
     assert parse_recipe(json.loads(recipe.model_dump_json())) == recipe
+
+
+@pytest.mark.parametrize(
+    ("quality", "sentence"),
+    [
+        ({"judge": {}}, "quality.judge cannot be found: give the url and the model"),
+        ({"judge": {"url": "https://judge.example/v1"}}, "quality.judge cannot be found"),
+        (
+            {"judge": {"deployment": "a", "url": "https://b/v1", "model": "b"}},
+            "quality.judge cannot be found",
+        ),
+        ({"judge": {"url": "ftp://b", "model": "b"}}, "quality.judge.url cannot be 'ftp://b'"),
+        ({"phrases": [{"name": "x", "pattern": "(", "max_share": 0}]}, r"pattern '\(', which is no regular"),
+        ({"dedup": {"max_cosine": 2}}, "quality.dedup.max_cosine cannot be 2"),
+    ],
+)
+def test_quality_control_that_cannot_be_done_is_refused(quality: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        parse_recipe({**tiny().model_dump(mode="json"), "quality": quality})

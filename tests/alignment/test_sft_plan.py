@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from accounts.errors import Invalid
 from alignment.models import Program, Snapshot, Stage
 from alignment.programs import QualityConfig, SftConfig
+from alignment.quality.recipe import JudgeRecipe
 from alignment.stages import sft
-from registry.models import Checkpoint
+from alignment.stages.judge import judge_config
+from registry.models import Checkpoint, Deployment
 from tests.alignment.factories import make_round
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +54,42 @@ def test_variants_train_on_what_quality_control_keeps(stage: Stage) -> None:
     assert told.evaluation_prompts == Path("/snapshot/holdout-prompts.jsonl")
     assert told.embedder is None
     assert {SftConfig.model_validate_json(config_of(each)).train for each in variants} == {told.out}
+
+
+def make_deployment(state: Deployment.State) -> Deployment:
+    """A deployment that may judge."""
+    checkpoint = Checkpoint.objects.create(
+        name="judge", kind=Checkpoint.Kind.AVERAGE, path="/judge", content_hash="0" * 64
+    )
+    return Deployment.objects.create(
+        name="judge",
+        checkpoint=checkpoint,
+        served_name="judge-1",
+        base_url="http://127.0.0.1:8001",
+        state=state,
+    )
+
+
+def test_an_endpoint_judges_with_the_key_that_the_settings_name(settings: Settings) -> None:
+    settings.ACCORD_JUDGE_KEY_FILE = Path("/run/secrets/judge")
+    config = judge_config(JudgeRecipe(url="https://judge.example/v1", model="large", num_at_once=3))
+    assert config is not None
+    assert (config.url, config.model, config.num_at_once) == ("https://judge.example/v1", "large", 3)
+    assert config.key_file == Path("/run/secrets/judge")
+
+
+def test_a_deployed_model_judges_without_the_endpoints_key(settings: Settings) -> None:
+    settings.ACCORD_JUDGE_KEY_FILE = Path("/run/secrets/judge")
+    make_deployment(Deployment.State.LIVE)
+    config = judge_config(JudgeRecipe(deployment="judge"))
+    assert config is not None
+    assert (config.url, config.model, config.key_file) == ("http://127.0.0.1:8001/v1", "judge-1", None)
+
+
+def test_a_judge_that_is_not_live_is_refused_with_what_to_do() -> None:
+    make_deployment(Deployment.State.RETIRED)
+    with pytest.raises(Invalid, match=r"no live deployment 'judge' to judge: deploy it, name another"):
+        judge_config(JudgeRecipe(deployment="judge"))
 
 
 def test_the_examples_are_counted_by_source_in_the_stages_result(stage: Stage) -> None:

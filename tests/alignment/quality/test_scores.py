@@ -47,5 +47,8 @@ def test_a_rank_is_the_part_of_rewards_not_above_it() -> None:
 
 def test_a_priority_is_quality_times_difficulty() -> None:
     examples = [*EXAMPLES[:4], make_example("written", source="edited")]
-    found = priorities(examples, REWARDS, {"0": 1.0, "3": 0.5}, {"1": 0.5, "written": 0.25})
-    assert found == [1.0, 0.5 * 0.5, 0.75, 1.0, 0.25]
+    difficulty = {"0": 1.0, "1": 0.5, "2": 1.0, "written": 0.25}
+    found = priorities(examples, REWARDS, {"0": 0.75, "3": 0.5}, difficulty)
+    # The last sampled one has no difficulty of its own: the mean is 2.75 / 4.
+    assert found == [0.75, 0.5 * 0.5, 0.75, 0.6875, 0.25]
+    assert priorities(EXAMPLES[:4], REWARDS, {}, {}) == [0.25, 0.5, 0.75, 1.0]

@@ -1,5 +1,6 @@
 """Tiny models, shared by the tests of sampling."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from alignment.programs import EngineConfig
 from tests.alignment.sampling.factories import make_tokenizer
+from tests.alignment.sampling.fake_judge import FakeJudge, judge_on_loopback
 from tests.alignment.sampling.model_factories import make_policy, make_reward_model, make_tied_policy
 
 ENGINE = EngineConfig(num_threads=1, kv_cache_gib=0.1)
@@ -35,3 +37,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
         other_tied=make_tied_policy(root / "other_tied", tokenizer, seed=4),
         reward_model=make_reward_model(root / "reward", tokenizer, seed=5),
     )
+
+
+@pytest.fixture
+def fake_judge() -> Iterator[FakeJudge]:
+    """A judge that answers over real HTTP."""
+    with judge_on_loopback() as judge:
+        yield judge

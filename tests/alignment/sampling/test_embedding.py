@@ -9,7 +9,7 @@ from alignment.sampling.embedding import batches, dialog_embeddings
 from alignment.sampling.semantic_dedup import deduplicate
 from annotation.records import Message
 from pretrain.checkpoint_folder import load_causal_lm
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 from tests.alignment.sampling.factories import make_tokenizer
 from tests.alignment.sampling.model_factories import make_policy
 
@@ -35,7 +35,7 @@ def test_an_embedding_is_the_mean_of_the_last_hidden_states(base: Path) -> None:
     ]
     done: list[int] = []
     found = dialog_embeddings(base, dialogs, max_tokens=256, on_progress=done.append)
-    model, encoder = load_causal_lm(base), DialogEncoder.from_folder(base)
+    model, encoder = load_causal_lm(base), encoder_for(base)
     for row, each in zip(found, dialogs, strict=True):
         with torch.no_grad():
             ids = torch.tensor([encoder.encode_dialog(each)])
@@ -48,7 +48,7 @@ def test_a_long_dialog_is_embedded_by_its_end(base: Path) -> None:
     long = dialog("x" * 300, "The end.")
     found = dialog_embeddings(base, [long], max_tokens=32)
     with torch.no_grad():
-        ids = torch.tensor([DialogEncoder.from_folder(base).encode_dialog(long)[-32:]])
+        ids = torch.tensor([encoder_for(base).encode_dialog(long)[-32:]])
         expected = load_causal_lm(base).base_model(input_ids=ids).last_hidden_state[0].mean(0)
     torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-5)
 

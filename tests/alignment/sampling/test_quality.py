@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alignment.programs import QualityConfig
+from alignment.programs import JudgeConfig, QualityConfig
 from alignment.quality.funnel import Dropped
 from alignment.quality.recipe import OverlapRecipe, QualityRecipe
 from alignment.records import CandidateSet, PromptRecord, SftExample
@@ -15,6 +15,7 @@ from annotation.records import Message, read_records, write_records
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.quality.factories import make_candidates
 from tests.alignment.sampling.factories import make_tokenizer
+from tests.alignment.sampling.fake_judge import FakeJudge
 from tests.alignment.sampling.model_factories import make_policy
 from tests.alignment.test_selection import record
 
@@ -25,6 +26,7 @@ def make_config(
     *,
     evaluated: Sequence[str] = (),
     embedder: Path | None = None,
+    judge: JudgeConfig | None = None,
     **recipe: Any,
 ) -> QualityConfig:
     """What the program is told; one edited answer lies beside the sampled ones."""
@@ -41,6 +43,8 @@ def make_config(
         evaluation_prompts=folder / "holdout-prompts.jsonl",
         recipe=QualityRecipe.model_validate(recipe),
         embedder=embedder,
+        judge=judge,
+        judged=folder / "judged.jsonl",
         out=folder / "examples.jsonl",
         dropped=folder / "dropped.jsonl",
     )
@@ -142,3 +146,31 @@ def test_dialogs_that_mean_the_same_are_learned_once(tmp_path: Path) -> None:
 def test_deduplication_without_a_model_to_compare_by_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Semantic deduplication needs `embedder`"):
         make_config(tmp_path, [], dedup={})
+
+
+def test_the_judges_best_are_kept_beside_the_highest_rewards(tmp_path: Path, fake_judge: FakeJudge) -> None:
+    fake_judge.grades["dull"] = {"accuracy": 3, "instruction_following": 2, "tone": 3}
+    sets = [
+        make_candidates("bright", prompt="1", reward=0.0),
+        make_candidates("dull", prompt="2", reward=1.0),
+        make_candidates("dull", prompt="3", reward=2.0),
+    ]
+    config = make_config(tmp_path, sets, judge=fake_judge.config, min_examples=1)
+    result = result_of(config, tmp_path)
+    assert [example.id for example in read_records(config.out, SftExample)] == [
+        "rejection-1",
+        "rejection-3",
+        "edit-7",
+    ]
+    assert result["steps"][-1]["dropped"] == {"not among the highest rewards nor the judge's best": 1}
+    assert result["judge"]["num_judged"] == 4
+    assert result["judge"]["mean_quality"] == pytest.approx((1 + 8 / 9 + 8 / 9 + 1) / 4)
+    assert result["left_out"] == []
+
+
+def test_examples_that_the_judge_cannot_score_are_counted(tmp_path: Path, fake_judge: FakeJudge) -> None:
+    fake_judge.grades["strange"] = {"accuracy": 9}
+    sets = [make_candidates("strange", prompt="1"), make_candidates("So", prompt="2")]
+    result = result_of(make_config(tmp_path, sets, judge=fake_judge.config), tmp_path)
+    assert result["num_examples"] == 3
+    assert result["left_out"] == ["The judge gave 1 of 3 examples no usable scores."]
