@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignment import views
+from alignment import token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -12,4 +12,6 @@ urlpatterns = [
     path("stages/<int:pk>/retry/", views.stage_retry_view, name="stage-retry"),
     path("stages/<int:pk>/gate/", views.gate_decide_view, name="gate-decide"),
     path("programs/<int:pk>/", views.program_detail, name="program"),
+    path("programs/<int:pk>/tokens/", token_views.program_tokens, name="program-tokens"),
+    path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

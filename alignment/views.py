@@ -28,10 +28,13 @@ from alignment.selectors import (
 )
 from alignment.services import gate_override, gate_reject, round_cancel, round_launch, stage_retry
 
+TRAINS = ("alignment.training.sft", "alignment.training.dpo", "alignment.training.reward")
+"""Programs that learn from examples."""
+
 CURVES = ("loss", "accuracy", "margin", "learning_rate", "grad_norm")
 
 
-def _admin(request: HttpRequest) -> User:
+def signed_in_admin(request: HttpRequest) -> User:
     """The signed-in admin. Raises PermissionDenied for everybody else."""
     assert isinstance(request.user, User)
     if not request.user.is_admin:
@@ -43,14 +46,14 @@ def _admin(request: HttpRequest) -> User:
 @require_GET
 def round_list(request: HttpRequest) -> HttpResponse:
     """All rounds, newest first."""
-    _admin(request)
+    signed_in_admin(request)
     return render(request, "alignment/round_list.html", {"rounds": rounds()})
 
 
 @login_required
 def round_new(request: HttpRequest) -> HttpResponse:
     """The form that launches a round."""
-    admin = _admin(request)
+    admin = signed_in_admin(request)
     form = LaunchForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -68,7 +71,7 @@ def round_new(request: HttpRequest) -> HttpResponse:
 @require_GET
 def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One round. Asked for by htmx it is only what changes while the round runs."""
-    _admin(request)
+    signed_in_admin(request)
     round_ = get_object_or_404(rounds(), pk=pk)
     context = {
         "round": round_,
@@ -87,7 +90,7 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One program: what it was told, its curves, samples and log."""
-    _admin(request)
+    signed_in_admin(request)
     program = get_object_or_404(Program.objects.select_related("stage__round__project"), pk=pk)
     curves = {name: program_curve(program, name) for name in CURVES}
     context = {
@@ -98,6 +101,7 @@ def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "samples": program_samples(program),
         "log": program_log(program),
         "result": json.dumps(program.result, indent=2),
+        "learns": program.module.startswith(TRAINS),
     }
     live = request.headers.get("HX-Request") == "true"
     return render(
@@ -109,7 +113,7 @@ def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def round_cancel_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel a running round."""
-    admin = _admin(request)
+    admin = signed_in_admin(request)
     round_ = get_object_or_404(Round, pk=pk)
     try:
         round_cancel(round_, admin)
@@ -122,7 +126,7 @@ def round_cancel_view(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def stage_retry_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a failed stage again."""
-    admin = _admin(request)
+    admin = signed_in_admin(request)
     stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
     try:
         stage_retry(stage, admin)
@@ -135,7 +139,7 @@ def stage_retry_view(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def gate_decide_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Override a closed gate with a reason, or end the round there."""
-    admin = _admin(request)
+    admin = signed_in_admin(request)
     stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
     try:
         if request.POST.get("decision") == "override":

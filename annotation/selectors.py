@@ -10,6 +10,7 @@ from annotation.records import Message, PreferenceRecord, RankedResponse, Streng
 
 State = Comparison.State
 RECORD_CHUNK = 2000
+MAX_ID_DIGITS = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,31 @@ def records_by_id(project: Project, record_ids: set[str]) -> dict[str, Preferenc
         for judgement in _with_parts(Judgement.objects.filter(record_id__in=record_ids))
         if judgement.comparison.project_id == project.pk
     }
+
+
+def judgement_find(example: str) -> Judgement | None:
+    """A judgement by its own id, else by its record's, whatever became of its comparison."""
+    judgements = _with_parts(Judgement.objects.order_by("pk"))
+    if example.isdecimal() and len(example) <= MAX_ID_DIGITS:
+        found = judgements.filter(pk=int(example)).first()
+        if found is not None:
+            return found
+    return judgements.filter(record_id=example).first()
+
+
+def judgement_newest(project: Project | None = None) -> Judgement | None:
+    """The newest judgement, of one project or of all."""
+    found = _with_parts(Judgement.objects.order_by("-pk"))
+    return (found if project is None else found.filter(comparison__project=project)).first()
+
+
+def judgement_neighbours(judgement: Judgement) -> tuple[int | None, int | None]:
+    """The ids of the judgements before and after it in its project."""
+    others = Judgement.objects.filter(comparison__project=judgement.comparison.project).values_list(
+        "pk", flat=True
+    )
+    before = others.filter(pk__lt=judgement.pk).order_by("-pk").first()
+    return before, others.filter(pk__gt=judgement.pk).order_by("pk").first()
 
 
 def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:

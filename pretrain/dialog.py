@@ -103,6 +103,14 @@ def is_tool_call(message: MessageLike) -> bool:
     return message.role == "assistant" and message.tool_call
 
 
+def piece_text(piece: str, decoded: str) -> str:
+    """The text to show for a token that is no special one, from its piece and what it decodes to alone."""
+    if "▁" in piece:
+        # Sentencepiece's space, which a decoder drops at the beginning.
+        return piece.replace("▁", " ")
+    return piece if "\ufffd" in decoded or not decoded else decoded
+
+
 class DialogEncoder:
     """Encodes dialogs with one tokenizer. Text that looks like a special token stays text."""
 
@@ -215,6 +223,11 @@ class DialogEncoder:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def token_text(self, token_id: int) -> str:
+        """What one token stands for, to show it: special tokens by name, parts of a character as they are."""
+        piece = str(self._tokenizer.id_to_token(token_id))
+        return piece if piece in SPECIAL_TOKENS else piece_text(piece, self.decode([token_id]))
 
     def _assemble(
         self, messages: Sequence[MessageLike], contents: Sequence[list[int]], next_role: str | None

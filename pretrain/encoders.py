@@ -67,6 +67,9 @@ class Encoder(Protocol):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens left out."""
 
+    def token_text(self, token_id: int) -> str:
+        """What one token stands for, to show it."""
+
 
 def encoder_for(folder: Path) -> Encoder:
     """The encoder of a folder: the protocol's where the chat template is ours or there is none.

@@ -22,7 +22,7 @@ from typing import Self
 from tokenizers import Tokenizer
 
 from pretrain.chat_template import ChatTemplate, Rendered, TemplateRefusal
-from pretrain.dialog import EncodedTurn, MessageLike
+from pretrain.dialog import EncodedTurn, MessageLike, piece_text
 from pretrain.run import ProgramError
 from pretrain.sealed_tokenizer import SealedTokenizer
 
@@ -158,6 +158,11 @@ class TemplateEncoder:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens left out."""
         return self._tokenizer.decode(ids)
+
+    def token_text(self, token_id: int) -> str:
+        """What one token stands for, to show it: special tokens by name, parts of a character as they are."""
+        piece = self._tokenizer.piece(token_id)
+        return piece if piece in self._tokenizer.special_ids else piece_text(piece, self.decode([token_id]))
 
     def check(self, folder: Path) -> None:
         """Raise ProgramError unless harmless text gets the ids that the plain tokenizer gives it."""

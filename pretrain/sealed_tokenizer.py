@@ -45,6 +45,7 @@ class SealedTokenizer:
             content: f"{NAME_START}{seal}{token_id}{NAME_END}"
             for content, token_id in self.special_ids.items()
         }
+        self._own_names = {token_id: content for content, token_id in self.special_ids.items()}
         rename(parsed, self._names)
         self._tokenizer = Tokenizer.from_str(json.dumps(parsed))
         self._tokenizer.no_truncation()
@@ -88,6 +89,10 @@ class SealedTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def piece(self, token_id: int) -> str:
+        """A token's piece, special tokens under their own names."""
+        return self._own_names.get(token_id) or str(self._tokenizer.id_to_token(token_id))
 
     def opened(self, shielded: str) -> str:
         """The text to encode: special tokens under their secret names, marks as words again."""

@@ -11,9 +11,10 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
+from alignment.encoding import EncodedExample, encode_preference, encode_sft
 from alignment.records import SftExample
 from alignment.training.rows import Row
-from annotation.records import Message, PreferenceRecord, Record
+from annotation.records import PreferenceRecord, Record
 from pretrain.encoders import Encoder
 from pretrain.run import ProgramError
 
@@ -46,37 +47,17 @@ def sft_inputs(path: Path, encoder: Encoder, max_row_tokens: int) -> Inputs[SftE
 
 def preference_row(record: PreferenceRecord, encoder: Encoder) -> Row:
     """A judgement as a row of its ranked responses. Raises ProgramError where there is nothing to rank."""
-    if len(record.responses) < 2:
-        raise ProgramError("a preference record needs at least two responses, best first.")
-    encoded = [
-        encoder.encode_response(response.content, context=record.context) for response in record.responses
-    ]
-    return Row(
-        context=encoder.encode_context(record.context),
-        responses=[ids for ids, _ in encoded],
-        format_masks=[mask for _, mask in encoded],
-    )
+    return row_of(encode_preference(record, encoder))
 
 
 def sft_rows(example: SftExample, encoder: Encoder) -> list[Row]:
-    """An SFT example as rows of one response: each message of the assistant's turn, and the response.
+    """An SFT example as rows of one response, one for each message that it teaches."""
+    return [row_of(encoded) for encoded in encode_sft(example, encoder)]
 
-    So what tools answered within the turn is read and never learned.
-    """
-    turn = [*example.turn, Message(role="assistant", content=example.response)]
-    rows = []
-    for place, message in enumerate(turn):
-        if message.role == "assistant":
-            before = (*example.context, *turn[:place])
-            ids, mask = encoder.encode_response(
-                message.content,
-                tool_call=message.tool_call,
-                goes_on=place + 1 < len(turn),
-                context=before,
-            )
-            context = encoder.encode_context(before)
-            rows.append(Row(context=context, responses=[ids], format_masks=[mask]))
-    return rows
+
+def row_of(encoded: EncodedExample) -> Row:
+    """What the losses take."""
+    return Row(context=encoded.context, responses=encoded.responses, format_masks=encoded.format_masks)
 
 
 def read_inputs(
