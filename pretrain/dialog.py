@@ -108,7 +108,22 @@ def piece_text(piece: str, decoded: str) -> str:
     if "▁" in piece:
         # Sentencepiece's space, which a decoder drops at the beginning.
         return piece.replace("▁", " ")
-    return piece if "\ufffd" in decoded or not decoded else decoded
+    if decoded and "\ufffd" not in decoded:
+        return decoded
+    if all(letter in BYTE_LETTERS for letter in piece):
+        return "".join(f"<0x{BYTE_LETTERS[letter]:02X}>" for letter in piece)
+    return piece
+
+
+def byte_letters() -> dict[str, int]:
+    """The byte of each letter of byte-level tokenizers: itself, or for some a letter from 256 on."""
+    itself = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in itself]
+    letters = {chr(byte): byte for byte in itself}
+    return letters | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+BYTE_LETTERS = byte_letters()
 
 
 class DialogEncoder:

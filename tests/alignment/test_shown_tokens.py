@@ -4,12 +4,14 @@ import gzip
 from pathlib import Path
 
 import pytest
+from tokenizers import pre_tokenizers
 
 from alignment.encoding import encode_preference, encode_sft
 from alignment.examples import read_example
 from alignment.records import PromptRecord, SftExample
 from alignment.shown_tokens import Kind, ShownPart, shown_parts, visible
 from annotation.records import Message, PreferenceRecord, write_records
+from pretrain.dialog import BYTE_LETTERS
 from pretrain.encoders import Encoder, encoder_for
 from pretrain.run import ProgramError
 from tests.alignment.sampling.factories import make_preferences, make_prompts, make_tokenizer
@@ -90,6 +92,20 @@ def test_the_middle_of_a_long_part_is_left_out(encoder: Encoder) -> None:
     assert (len(part.beginning), len(part.end)) == (10, 10)
     assert part.num_left_out == part.num_tokens - 20 > 400
     assert part.beginning[0].text == "<|begin_of_text|>"
+
+
+def test_parts_of_a_character_are_shown_as_their_bytes(encoder: Encoder) -> None:
+    prompt = PromptRecord(id="p", domain="d", language="en", context=(Message(role="user", content="ä €"),))
+    (part,) = shown_parts(prompt, encoder)
+    assert "<0xC3><0xA4> <0xE2><0x82><0xAC><|eot_id|>" in text_of(part)
+
+
+def test_every_byte_has_the_letter_that_tokenizers_write_for_it() -> None:
+    assert set(BYTE_LETTERS) == set(pre_tokenizers.ByteLevel.alphabet())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for character in map(chr, range(1, 0x800)):
+        ((written, _),) = byte_level.pre_tokenize_str(character)
+        assert bytes(BYTE_LETTERS[letter] for letter in written) == character.encode()
 
 
 def test_what_cannot_be_seen_is_written_as_its_code() -> None:

@@ -56,6 +56,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
+        Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
         Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
         Look(name="round-new", path="/rounds/new/", person=admin),

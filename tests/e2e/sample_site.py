@@ -25,6 +25,7 @@ from annotation.services import (
 )
 from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
+from tests.alignment.sampling.factories import make_tokenizer
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 
 PASSWORD = "a quiet morning in June"
@@ -154,8 +155,7 @@ def _models(project: Project, folder: Path) -> Checkpoint:
         ),
     )
     for name, kind, parents in recipe:
-        path = folder / name
-        path.mkdir(parents=True)
+        path = make_tokenizer(folder / name)
         (path / "config.json").write_text(json.dumps({"name": name}))
         made[name] = checkpoint_register(
             name=name,
