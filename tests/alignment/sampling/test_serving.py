@@ -10,12 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from alignment.programs import SamplingConfig, ServeConfig
 from alignment.sampling.engine import PolicyEngine
 from alignment.sampling.serve import run
 from alignment.serving import CanaryError, server_ready, server_swap
+from annotation.records import Message
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError, RunFolder
 from registry.client import ChatClient, ModelAway
 from tests.alignment.sampling.conftest import ENGINE, Models
@@ -110,6 +113,29 @@ def test_weights_move_into_a_running_server_or_it_answers_nobody(
     server_swap(server, models.policy)
 
     assert greedy_answers(client) == expected[models.policy]
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("ignore::FutureWarning:vllm")
+def test_the_server_reads_a_dialog_as_the_client_encodes_it(server: str, models: Models) -> None:
+    encoder = encoder_for(models.policy)
+    dialogs = [list(context) for context in CONTEXTS]
+    dialogs += [
+        [
+            Message(role="system", content="Be brief.\n"),
+            Message(role="user", content="\n\n naïve 🙂 {{ x }}"),
+            Message(role="assistant", content="One."),
+            Message(role="assistant", content="Two."),
+            Message(role="user", content="And?"),
+        ]
+    ]
+    for dialog in dialogs:
+        asked = {"model": "policy", "messages": [message.model_dump() for message in dialog]}
+        tokenized = httpx.post(f"{server}/tokenize", json=asked).json()
+        assert tokenized["tokens"] == encoder.encode_context(dialog)
+        more = {"max_tokens": 4, "temperature": 0.0, "return_token_ids": True}
+        answered = httpx.post(f"{server}/v1/chat/completions", json=asked | more).json()
+        assert answered["prompt_token_ids"] == encoder.encode_context(dialog)
 
 
 def check_sampling(client: ChatClient) -> None:
