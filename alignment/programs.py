@@ -36,7 +36,7 @@ class OptimizerConfig(ProgramConfig):
 
 
 class LoraConfig(ProgramConfig):
-    """Low-rank adapters in place of whole weights (Hu et al. 2021), merged before the checkpoint is written."""
+    """Low-rank adapters in place of whole weights (Hu et al. 2021), merged into the checkpoint."""
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32.0, gt=0)
@@ -84,14 +84,18 @@ class RewardConfig(TrainingConfig):
     centering: float = Field(default=0.0, ge=0)
     """Weight of the term that keeps rewards around zero; 0.01 is usual where it is used."""
     plain_rows: bool = False
-    """Llama 3's plain concatenation of the responses, in random order, in place of exact rows: for ablation."""
+    """Llama 3's plain concatenation of the responses in random order, not exact rows: for ablation."""
 
 
 class SftConfig(TrainingConfig):
     """`python -m alignment.training.sft`: SftExamples, loss on the response only.
 
-    Result: {"num_examples", "num_skipped", "num_steps", "num_tokens", "loss"}.
+    Result: {"num_examples", "num_skipped", "num_steps", "num_tokens", "loss", "sources": {source: examples
+    in an epoch}}.
     """
+
+    mix: dict[str, float] = {}
+    """How often an epoch sees each example of a source; once where the source is not named."""
 
 
 class DpoConfig(TrainingConfig):

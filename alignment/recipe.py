@@ -8,13 +8,14 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alignment.programs import (
     AverageMethod,
     EngineConfig,
+    LoraConfig,
     MeanMethod,
     OptimizerConfig,
     Precision,
@@ -65,12 +66,34 @@ class VariantRecipe(RecipePart):
     optimizer: OptimizerConfig
 
 
+class RewardVariantRecipe(VariantRecipe):
+    """One reward model. The options are for ablation: Llama 3 uses none of them."""
+
+    margins: dict[Strength, float] = {}
+    """How far the better response must be ahead, by strength: Llama 2's margin term."""
+    centering: float = Field(default=0.0, ge=0)
+    """Weight of the term that keeps rewards around zero."""
+    plain_rows: bool = False
+    """The paper's plain concatenation of responses in place of exact rows."""
+
+
+class SftVariantRecipe(VariantRecipe):
+    """One SFT model."""
+
+    mix: dict[str, float] = {}
+    """How often an epoch sees each example of a source, such as {"edited": 2, "rejection_sampling": 0.5};
+    once where the source is not named."""
+
+
 class DpoVariantRecipe(VariantRecipe):
     """One DPO model."""
 
     beta: float = Field(default=0.1, gt=0)
     nll_coefficient: float = Field(default=0.2, ge=0)
     mask_format_tokens: bool = True
+    preference_term: Literal["dpo", "ipo"] = "dpo"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """The part of judgements taken to be the wrong way round."""
     newest_rounds: int = Field(default=1, ge=1)
     """How many of the newest rounds' judgements to train on."""
 
@@ -134,10 +157,10 @@ class RoundRecipe(RecipePart):
     name: str
     collect: CollectRecipe
     snapshot: SnapshotRecipe = SnapshotRecipe()
-    reward: tuple[VariantRecipe, ...] = Field(min_length=2)
+    reward: tuple[RewardVariantRecipe, ...] = Field(min_length=2)
     rejection: RejectionRecipe
     quality: QualityRecipe = QualityRecipe()
-    sft: tuple[VariantRecipe, ...] = Field(min_length=2)
+    sft: tuple[SftVariantRecipe, ...] = Field(min_length=2)
     dpo: tuple[DpoVariantRecipe, ...] = Field(min_length=2)
     averaging: AveragingRecipe = AveragingRecipe()
     evaluation: EvaluationRecipe
@@ -148,6 +171,10 @@ class RoundRecipe(RecipePart):
     max_tokens_per_microbatch: int = Field(default=8192, ge=16)
     num_threads: int = Field(default=1, ge=1)
     """torch threads of one training program; variants run side by side."""
+    lora: LoraConfig | None = None
+    """Train adapters in place of whole weights: reward model, SFT and DPO alike."""
+    recompute_activations: bool = False
+    """Train in a fraction of the memory, in a third more time."""
     engine: EngineConfig = EngineConfig()
 
     @model_validator(mode="after")
@@ -178,11 +205,11 @@ def tiny() -> RoundRecipe:
     return RoundRecipe(
         name="tiny",
         collect=CollectRecipe(num_comparisons=1500, sampling=SamplingConfig(max_tokens=40)),
-        reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
+        reward=(RewardVariantRecipe(seed=1, optimizer=reward), RewardVariantRecipe(seed=2, optimizer=reward)),
         rejection=RejectionRecipe(
             num_candidates=10, num_prompts=1000, sampling=SamplingConfig(max_tokens=40)
         ),
-        sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
+        sft=(SftVariantRecipe(seed=1, optimizer=sft), SftVariantRecipe(seed=2, optimizer=sft)),
         dpo=(
             DpoVariantRecipe(seed=1, optimizer=dpo),
             DpoVariantRecipe(seed=2, optimizer=dpo, nll_coefficient=0.1),
@@ -202,12 +229,12 @@ def small() -> RoundRecipe:
     return RoundRecipe(
         name="small",
         collect=CollectRecipe(num_comparisons=0, sampling=SamplingConfig(max_tokens=128)),
-        reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
+        reward=(RewardVariantRecipe(seed=1, optimizer=reward), RewardVariantRecipe(seed=2, optimizer=reward)),
         rejection=RejectionRecipe(
             num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)
         ),
         quality=QualityRecipe(dedup=DedupRecipe()),
-        sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
+        sft=(SftVariantRecipe(seed=1, optimizer=sft), SftVariantRecipe(seed=2, optimizer=sft)),
         dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo)),
         evaluation=EvaluationRecipe(num_prompts=100, sampling=SamplingConfig(max_tokens=128)),
         max_row_tokens=512,

@@ -35,6 +35,14 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 PROGRESS_SECONDS = 1.0
 
 
+class NotFinite(ProgramError):
+    """The loss or the gradient of `step` (from 0) is no number; the weights are those before the step."""
+
+    def __init__(self, sentence: str, step: int) -> None:
+        super().__init__(sentence)
+        self.step = step
+
+
 class LoopConfig(ProgramConfig):
     """The optimizer, its schedule, and how often the loop speaks and saves."""
 
@@ -143,7 +151,8 @@ def train(
     config's schedule (stages). `after_step(num_done)` is called after each update, before any checkpoint
     of it, and may be called again for a step that a crash undid.
 
-    Raises ProgramError when the loss is no longer a number or the checkpoint is of another configuration.
+    Raises NotFinite when the loss is no longer a number, ProgramError when the checkpoint is of another
+    configuration.
     Exits with 143 after a checkpoint when the process is told to stop (SIGTERM).
     """
     torch.manual_seed(config.seed)
@@ -232,12 +241,13 @@ def take_step(
 
 
 def check_finite(metrics: dict[str, float], step: int, learning_rate: float) -> None:
-    """Raise ProgramError when the step's loss or gradient is no longer a number."""
+    """Raise NotFinite when the step's loss or gradient is no longer a number."""
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
-            raise ProgramError(
+            raise NotFinite(
                 f"The {name.replace('_', ' ')} became {metrics[name]} at step {step + 1}: "
-                f"start again with a lower learning rate (it was {learning_rate:.2g})."
+                f"start again with a lower learning rate (it was {learning_rate:.2g}).",
+                step,
             )
 
 

@@ -11,6 +11,7 @@ from alignment.stages.plan import (
     program_add,
     recipe_of,
     stage_checkpoint,
+    stage_folder,
     variant_names,
 )
 from alignment.stages.snapshot import NEWEST, snapshot_file
@@ -35,6 +36,11 @@ def start(stage: Stage) -> None:
             max_row_tokens=recipe.max_row_tokens,
             precision=recipe.precision,
             num_threads=recipe.num_threads,
+            lora=recipe.lora,
+            recompute_activations=recipe.recompute_activations,
+            preference_term=variant.preference_term,
+            label_smoothing=variant.label_smoothing,
+            reference_cache=stage_folder(stage) / "reference.safetensors",
         )
         program_add(
             stage, name, "alignment.training.dpo", config, queue=TRAINING, num_threads=recipe.num_threads

@@ -35,6 +35,11 @@ def start(stage: Stage) -> None:
             max_row_tokens=recipe.max_row_tokens,
             precision=recipe.precision,
             num_threads=recipe.num_threads,
+            lora=recipe.lora,
+            recompute_activations=recipe.recompute_activations,
+            margins=variant.margins,
+            centering=variant.centering,
+            plain_rows=variant.plain_rows,
         )
         program_add(
             stage, name, "alignment.training.reward", config, queue=TRAINING, num_threads=recipe.num_threads

@@ -45,6 +45,9 @@ def start(stage: Stage) -> None:
             max_row_tokens=recipe.max_row_tokens,
             precision=recipe.precision,
             num_threads=recipe.num_threads,
+            lora=recipe.lora,
+            recompute_activations=recipe.recompute_activations,
+            mix=variant.mix,
         )
         program_add(
             stage,

@@ -160,13 +160,13 @@ class PlannedAttention(torch.autograd.Function):
         for index, part in enumerate(ctx.parts):
             probabilities = kept[index] if index < len(kept) else part.probabilities(query_KGND, key_KND)
             grad = part.take(grad_KGND)
-            part.add_seen(grad_value, torch.bmm(probabilities.transpose(1, 2), grad))
+            part.add_seen(grad_value, probabilities, grad)
             grad_probabilities = torch.bmm(grad, part.seen(value_KND).transpose(1, 2))
             grad_scores = torch.ops.aten._softmax_backward_data(
                 grad_probabilities, probabilities, -1, probabilities.dtype
             )
             part.put(grad_query, torch.bmm(grad_scores, part.seen(key_KND)))
-            part.add_seen(grad_key, torch.bmm(grad_scores.transpose(1, 2), part.take(query_KGND)))
+            part.add_seen(grad_key, grad_scores, part.take(query_KGND))
         return grad_query.mul_(ctx.scale).flatten(0, 1), grad_key, grad_value, None, None
 
 
@@ -199,15 +199,17 @@ class BlockPart:
         shared = values_KND[:, block.shared_first : block.shared_after]
         return torch.cat([shared, values_KND[:, block.own_first : block.after]], 1)
 
-    def add_seen(self, out_KND: Tensor, values: Tensor) -> None:
-        """Add to the values of the tokens seen."""
+    def add_seen(self, out_KND: Tensor, weights: Tensor, values: Tensor) -> None:
+        """Add the queries' values to the tokens seen, by their weights (K, G·Q, S)."""
         block = self._block
         if self._is_contiguous:
-            out_KND[:, block.shared_first : block.after] += values
+            out_KND[:, block.shared_first : block.after].baddbmm_(weights.transpose(1, 2), values)
             return
-        num_shared = block.shared_after - block.shared_first
-        out_KND[:, block.shared_first : block.shared_after] += values[:, :num_shared]
-        out_KND[:, block.own_first : block.after] += values[:, num_shared:]
+        to_shared, to_own = weights.transpose(1, 2).split(
+            [block.shared_after - block.shared_first, block.after - block.own_first], 1
+        )
+        out_KND[:, block.shared_first : block.shared_after].baddbmm_(to_shared, values)
+        out_KND[:, block.own_first : block.after].baddbmm_(to_own, values)
 
     def probabilities(self, query_KGND: Tensor, key_KND: Tensor) -> Tensor:
         """Who looks where (K, G·Q, S): the last Q of the keys are the queries' own tokens."""
@@ -245,9 +247,10 @@ class ShortPart:
         """The values of each row's tokens, padded."""
         return values_KND[:, self._rows.places_BT].flatten(0, 1)
 
-    def add_seen(self, out_KND: Tensor, values: Tensor) -> None:
-        """Add to the values of each row's tokens."""
-        flat = values.view(out_KND.shape[0], self._num_rows * self._width, -1)
+    def add_seen(self, out_KND: Tensor, weights: Tensor, values: Tensor) -> None:
+        """Add the queries' values to each row's tokens, by their weights (K·B, G·T, T)."""
+        added = torch.bmm(weights.transpose(1, 2), values)
+        flat = added.view(out_KND.shape[0], self._num_rows * self._width, -1)
         out_KND[:, self._rows.first : self._after] += flat[:, self._rows.padded_places]
 
     def probabilities(self, query_KGND: Tensor, key_KND: Tensor) -> Tensor:

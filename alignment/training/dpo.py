@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from alignment.programs import DpoConfig
 from alignment.training.forward import target_logprobs
 from alignment.training.inputs import preference_inputs
-from alignment.training.losses import Metrics, dpo_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start, training_device
+from alignment.training.losses import DpoTerms, Metrics, dpo_loss
+from alignment.training.program import cut_step, finish, load_initial, run_loop, start
 from alignment.training.reference import reference_logprobs
-from alignment.training.rows import LanguageRows, Row, best_pairs, language_rows, to_device
+from alignment.training.rows import LanguageRows, Row, best_pairs, language_rows
 from pretrain.run import RunFolder, program_main
 
 
@@ -45,16 +45,14 @@ def run(config: DpoConfig, folder: RunFolder) -> None:
     rows = inputs.rows if config.mask_format_tokens else [without_format(row) for row in inputs.rows]
     model = load_initial(config, encoder)
     reference = reference_logprobs(model, rows, config, folder)
-    device = training_device()
     loop = run_loop(
         config,
         folder,
         model=model,
-        num_examples=len(rows),
-        batch_at=lambda step: [
-            to_device(batch, device) for batch in step_batches(step, rows, reference, config)
-        ],
-        loss=partial(policy_loss, beta=config.beta, nll_coefficient=config.nll_coefficient),
+        rows=rows,
+        names=[record.id for record in inputs.records],
+        batches=lambda step, config: step_batches(step, rows, reference, config),
+        loss=partial(policy_loss, terms=terms_of(config)),
     )
     finish(
         config,
@@ -106,9 +104,17 @@ def step_batches(
     return batches
 
 
-def policy_loss(
-    model: nn.Module, batch: DpoBatch, *, beta: float, nll_coefficient: float
-) -> tuple[Tensor, Metrics]:
+def terms_of(config: DpoConfig) -> DpoTerms:
+    """The loss that the configuration asks for."""
+    return DpoTerms(
+        beta=config.beta,
+        nll_coefficient=config.nll_coefficient,
+        label_smoothing=config.label_smoothing,
+        identity=config.preference_term == "ipo",
+    )
+
+
+def policy_loss(model: nn.Module, batch: DpoBatch, *, terms: DpoTerms) -> tuple[Tensor, Metrics]:
     """The microbatch's share of the step's loss."""
     loss, metrics = dpo_loss(
         target_logprobs(model, batch.rows),
@@ -118,8 +124,7 @@ def policy_loss(
         batch.chosen_P,
         batch.rejected_P,
         batch.best_R,
-        beta=beta,
-        nll_coefficient=nll_coefficient,
+        terms=terms,
         num_pairs=batch.num_pairs,
         num_best_tokens=batch.num_best_tokens,
     )

@@ -61,12 +61,14 @@ class HeadLogprobs(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_R: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:  # Any: see torch
+    def backward(
+        ctx: Any, grad_R: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:  # Any: see torch
         """The gradients of hidden states, weight and bias."""
         hidden_RD, weight_VD, bias_V, target_R, *saved = ctx.saved_tensors
         weight = weight_VD.to(hidden_RD.dtype)
         grad_hidden = torch.empty_like(hidden_RD)
-        grad_weight = torch.zeros_like(weight_VD)
+        grad_weight = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
         grad_bias = None if bias_V is None else torch.zeros_like(bias_V)
         for chunk, of_chunk in zip(chunks(len(target_R), weight.shape[0]), saved, strict=True):
             if ctx.keeps:
@@ -82,6 +84,8 @@ class HeadLogprobs(torch.autograd.Function):
                 grad_bias += grad_logits_CV.sum(0)
             grad_logits_CV = grad_logits_CV.to(hidden_RD.dtype)
             torch.mm(grad_logits_CV, weight, out=grad_hidden[chunk])
+            if grad_weight is None:
+                continue
             if grad_weight.dtype == hidden_RD.dtype:
                 grad_weight.addmm_(grad_logits_CV.T, hidden_RD[chunk])
             else:

@@ -6,6 +6,8 @@ that the shares of a step's microbatches add up to the mean, however the step is
 Legend: R response tokens, S responses, P pairs of responses, all of one microbatch.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,15 +22,26 @@ def response_sums(values_R: Tensor, response_R: Tensor, num_responses: int) -> T
 
 
 def ranked_reward_loss(
-    rewards_S: Tensor, better_P: Tensor, worse_P: Tensor, *, num_pairs: int
+    rewards_S: Tensor,
+    better_P: Tensor,
+    worse_P: Tensor,
+    *,
+    num_pairs: int,
+    margin_P: Tensor | None = None,
+    centering: float = 0.0,
 ) -> tuple[Tensor, Metrics]:
     """Negative log-sigmoid of the reward difference over all pairs of the rankings.
 
-    Llama 2's objective without its margin term (Llama 3, section 4.1.2).
+    Llama 2's objective, which Llama 3 (section 4.1.2) uses without its margin term: with `margin_P`, the
+    better response must be ahead by that much (Touvron et al. 2023, section 3.2.2). `centering` weighs the
+    squared sum of a pair's rewards, which keeps them around zero (Eisenstein et al. 2023, section 3).
     """
-    margins_P = rewards_S[better_P] - rewards_S[worse_P]
-    loss = -functional.logsigmoid(margins_P).sum() / num_pairs
-    return loss, pair_metrics(margins_P, num_pairs)
+    differences_P = rewards_S[better_P] - rewards_S[worse_P]
+    required_P = differences_P if margin_P is None else differences_P - margin_P
+    loss = -functional.logsigmoid(required_P).sum() / num_pairs
+    if centering:
+        loss = loss + centering * (rewards_S[better_P] + rewards_S[worse_P]).square().sum() / num_pairs
+    return loss, pair_metrics(differences_P, num_pairs)
 
 
 def preference_loss(
@@ -39,21 +52,57 @@ def preference_loss(
     *,
     beta: float,
     num_pairs: int,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, Metrics]:
     """DPO: negative log-sigmoid of the difference of the implicit rewards (Rafailov et al. 2023, equation 7).
 
     `policy_S` and `reference_S` are each response's log-probability under the two models. Responses in no
-    pair take no part.
+    pair take no part. `label_smoothing` is the part of judgements taken to be the wrong way round
+    (Mitchell 2023, "A note on DPO with noisy preferences", equation 3).
     """
     implicit_rewards_S = beta * (policy_S - reference_S)
     margins_P = implicit_rewards_S[chosen_P] - implicit_rewards_S[rejected_P]
-    loss = -functional.logsigmoid(margins_P).sum() / num_pairs
+    right_P, wrong_P = functional.logsigmoid(margins_P), functional.logsigmoid(-margins_P)
+    loss = -((1 - label_smoothing) * right_P + label_smoothing * wrong_P).sum() / num_pairs
     return loss, pair_metrics(margins_P, num_pairs)
+
+
+def identity_preference_loss(
+    policy_S: Tensor,
+    reference_S: Tensor,
+    num_tokens_S: Tensor,
+    chosen_P: Tensor,
+    rejected_P: Tensor,
+    *,
+    beta: float,
+    num_pairs: int,
+) -> tuple[Tensor, Metrics]:
+    """IPO: the squared distance of the log-ratio's margin from 1 / 2β (Azar et al. 2023, equation 17).
+
+    The log-ratio of a response is the mean over its `num_tokens_S` tokens, as is usual: a sum would ask
+    long responses for the same margin as short ones. It does not run off where judgements never disagree,
+    as DPO does.
+    """
+    log_ratios_S = (policy_S - reference_S) / num_tokens_S
+    margins_P = log_ratios_S[chosen_P] - log_ratios_S[rejected_P]
+    loss = (margins_P - 1 / (2 * beta)).square().sum() / num_pairs
+    return loss, pair_metrics(beta * margins_P, num_pairs)
 
 
 def nll_loss(logprobs_R: Tensor, *, num_targets: int) -> Tensor:
     """Negative log-likelihood of target tokens as a mean over the step's `num_targets`."""
     return -logprobs_R.sum() / num_targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoTerms:
+    """What Llama 3's DPO is made of."""
+
+    beta: float
+    nll_coefficient: float
+    label_smoothing: float = 0.0
+    identity: bool = False
+    """IPO's preference term in place of DPO's."""
 
 
 def dpo_loss(
@@ -65,8 +114,7 @@ def dpo_loss(
     rejected_P: Tensor,
     best_R: Tensor,
     *,
-    beta: float,
-    nll_coefficient: float,
+    terms: DpoTerms,
     num_pairs: int,
     num_best_tokens: int,
 ) -> tuple[Tensor, Metrics]:
@@ -75,13 +123,26 @@ def dpo_loss(
     The term of the negative log-likelihood over the best responses (`best_R`) keeps them: left out of both,
     nothing would teach the model to end its turn. `reference_S` must leave out the same format tokens.
     """
-    policy_S = response_sums(logprobs_R * ~format_R, response_R, len(reference_S))
-    preference, metrics = preference_loss(
-        policy_S, reference_S, chosen_P, rejected_P, beta=beta, num_pairs=num_pairs
-    )
+    num_responses = len(reference_S)
+    policy_S = response_sums(logprobs_R * ~format_R, response_R, num_responses)
+    if terms.identity:
+        num_tokens_S = response_sums(~format_R, response_R, num_responses).clamp(min=1)
+        preference, metrics = identity_preference_loss(
+            policy_S, reference_S, num_tokens_S, chosen_P, rejected_P, beta=terms.beta, num_pairs=num_pairs
+        )
+    else:
+        preference, metrics = preference_loss(
+            policy_S,
+            reference_S,
+            chosen_P,
+            rejected_P,
+            beta=terms.beta,
+            num_pairs=num_pairs,
+            label_smoothing=terms.label_smoothing,
+        )
     nll = nll_loss(logprobs_R * best_R, num_targets=num_best_tokens)
     metrics |= {"preference_loss": preference.item(), "nll_loss": nll.item()}
-    return preference + nll_coefficient * nll, metrics
+    return preference + terms.nll_coefficient * nll, metrics
 
 
 def pair_metrics(margins_P: Tensor, num_pairs: int) -> Metrics:

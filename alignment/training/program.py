@@ -12,18 +12,22 @@ from torch import nn
 from alignment.programs import TrainingConfig
 from alignment.training.attention import use_planned_attention
 from alignment.training.forward import check_shared_prefix
-from alignment.training.rows import Row
+from alignment.training.lora import add_adapters, merge_adapters
+from alignment.training.rows import Row, to_device
 from alignment.training.schedule import microbatches, num_steps, step_examples
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.checkpoint_folder import load_causal_lm, save_checkpoint_folder
 from pretrain.encoders import Encoder, encoder_for
-from pretrain.loop import LoopConfig, LoopResult, LossFunction, discard_checkpoint, train
-from pretrain.run import RunFolder
+from pretrain.loop import LoopConfig, LoopResult, LossFunction, NotFinite, discard_checkpoint, train
+from pretrain.run import ProgramError, RunFolder
 
 BatchT = TypeVar("BatchT")
+ConfigT = TypeVar("ConfigT", bound=TrainingConfig)
 
 LOG_ROWS = 100
 """About how many rows of metrics a training leaves."""
+NAMED = 5
+"""Examples that an error names."""
 
 
 def start(config: TrainingConfig) -> Encoder:
@@ -38,6 +42,8 @@ def load_initial(config: TrainingConfig, encoder: Encoder) -> nn.Module:
     model = load_causal_lm(config.initial)
     use_planned_attention(model)
     check_shared_prefix(model)
+    if config.lora is not None:
+        add_adapters(model, config.lora)
     return model.to(training_device())
 
 
@@ -54,16 +60,24 @@ def cut_step(step: int, rows: Sequence[Row], config: TrainingConfig) -> list[lis
 
 
 def run_loop(
-    config: TrainingConfig,
+    config: ConfigT,
     folder: RunFolder,
     *,
     model: nn.Module,
-    num_examples: int,
-    batch_at: Callable[[int], Sequence[BatchT]],
+    rows: Sequence[Row],
+    names: Sequence[str],
+    batches: Callable[[int, ConfigT], Sequence[BatchT]],
     loss: LossFunction[BatchT],
 ) -> LoopResult:
-    """Train `model` in place over the config's epochs."""
-    steps = num_steps(num_examples, config.optimizer)
+    """Train `model` in place over the config's epochs.
+
+    `batches(step, config)` gives a step's microbatches of `rows`. Where the loss is no number, the
+    ProgramError names the examples that make it so.
+    """
+    device = training_device()
+    if config.recompute_activations:
+        model.gradient_checkpointing_enable()
+    steps = num_steps(len(rows), config.optimizer)
     loop_config = LoopConfig(
         num_steps=steps,
         learning_rate=config.optimizer.learning_rate,
@@ -78,7 +92,33 @@ def run_loop(
         log_every=max(1, steps // LOG_ROWS),
         seed=config.seed,
     )
-    return train(model=model, batch_at=batch_at, loss=loss, config=loop_config, folder=folder)
+
+    def batch_at(step: int) -> list[BatchT]:
+        return [to_device(batch, device) for batch in batches(step, config)]
+
+    try:
+        return train(model=model, batch_at=batch_at, loss=loss, config=loop_config, folder=folder)
+    except NotFinite as error:
+        alone = config.model_copy(update={"max_tokens_per_microbatch": 1})
+        examples = [example for (example,) in cut_step(error.step, rows, alone)]
+        with torch.no_grad():
+            losses = [loss(model, to_device(batch, device))[0] for batch in batches(error.step, alone)]
+        guilty = {
+            names[example]: None
+            for example, value in zip(examples, losses, strict=True)
+            if not torch.isfinite(value)
+        }
+        raise ProgramError(f"{error} {whose_fault(list(guilty), len(set(examples)))}") from error
+
+
+def whose_fault(guilty: Sequence[str], num_examples: int) -> str:
+    """What the examples of a step have to do with its loss, as a sentence."""
+    if not guilty:
+        return "No example of the step alone makes it so: the gradient was too large."
+    if len(guilty) == num_examples:
+        return f"All {num_examples} examples of the step give no number: the weights are spoiled already."
+    more = f" and {len(guilty) - NAMED} more" if len(guilty) > NAMED else ""
+    return f"These examples make it so, look at them: {', '.join(guilty[:NAMED])}{more}."
 
 
 def finish(
@@ -92,6 +132,8 @@ def finish(
     more: dict[str, Any],  # Any: each program's own figures
 ) -> None:
     """Write the checkpoint folder, then the result."""
+    if config.lora is not None:
+        merge_adapters(model)
     save_checkpoint_folder(model, config.initial, config.out)
     folder.finish(
         {

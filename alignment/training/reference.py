@@ -1,17 +1,20 @@
-"""What the reference says of each response: computed once before DPO and kept in the run folder.
+"""What the reference says of each response: computed once for each example, and shared by all variants.
 
 Comes in: the reference (the policy before its first step) and the rows. Goes out: each response's
-log-probability without its format tokens, one tensor for each row. The cache is used again only for the
-same weights, the same rows and the same precision.
+log-probability without its format tokens, one tensor for each row. Kept in a file that several programs may
+use at once: they wait for each other, and each computes only the rows that none before it had. Of another
+reference or another precision nothing is used.
 """
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, safe_open, save_file
 from torch import Tensor, nn
 
 from alignment.programs import DpoConfig
@@ -22,25 +25,23 @@ from alignment.training.schedule import microbatches
 from pretrain.run import RunFolder
 
 CACHE_NAME = "reference.safetensors"
-KEY = "logprobs"
 
 
 def reference_logprobs(
     model: nn.Module, rows: Sequence[Row], config: DpoConfig, folder: RunFolder
 ) -> list[Tensor]:
-    """The log-probability of each row's responses, from the run folder's cache where it has them."""
-    path = folder.path / CACHE_NAME
-    fingerprint = content_fingerprint(model, rows, config)
-    counts = [len(row.responses) for row in rows]
-    if path.exists():
-        with safe_open(path, framework="pt") as cache:
-            if cache.metadata()["fingerprint"] == fingerprint:
-                return list(cache.get_tensor(KEY).split(counts))
-    found = compute_logprobs(model, rows, config)
-    aside = path.with_name(f".{path.name}.writing")
-    save_file({KEY: torch.cat(found)}, aside, metadata={"fingerprint": fingerprint})
-    aside.replace(path)
-    return found
+    """The log-probability of each row's responses, from the cache where it has them."""
+    path = config.reference_cache or folder.path / CACHE_NAME
+    reference = reference_key(model, config)
+    keys = [row_key(row) for row in rows]
+    with whole_use(path):
+        known = read_cache(path, reference)
+        missing = [place for place, key in enumerate(keys) if key not in known]
+        if missing:
+            found = compute_logprobs(model, [rows[place] for place in missing], config)
+            known |= {keys[place]: logprobs for place, logprobs in zip(missing, found, strict=True)}
+            write_cache(path, reference, known)
+    return [known[key] for key in keys]
 
 
 @torch.no_grad()
@@ -61,12 +62,47 @@ def compute_logprobs(model: nn.Module, rows: Sequence[Row], config: DpoConfig) -
     return found
 
 
-def content_fingerprint(model: nn.Module, rows: Sequence[Row], config: DpoConfig) -> str:
-    """A hash of all that the log-probabilities depend on."""
+@contextmanager
+def whole_use(path: Path) -> Iterator[None]:
+    """Keep the cache to this process while the block runs; others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def read_cache(path: Path, reference: str) -> dict[str, Tensor]:
+    """The log-probabilities by row; none of another reference's."""
+    if not path.exists():
+        return {}
+    with safe_open(path, framework="pt") as cache:
+        if cache.metadata()["reference"] != reference:
+            return {}
+    return dict(load_file(path))
+
+
+def write_cache(path: Path, reference: str, known: dict[str, Tensor]) -> None:
+    """Write the cache aside and rename it."""
+    aside = path.with_name(f".{path.name}.writing")
+    save_file(known, aside, metadata={"reference": reference})
+    aside.replace(path)
+
+
+def reference_key(model: nn.Module, config: DpoConfig) -> str:
+    """A hash of the reference's weights and of the precision it is read in.
+
+    Without adapters, which begin with no effect.
+    """
     digest = hashlib.sha256(config.precision.encode())
     for name, weight in model.state_dict().items():
+        if "lora_" in name:
+            continue
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    for row in rows:
-        digest.update(json.dumps([row.context, row.responses, row.format_masks]).encode())
     return digest.hexdigest()
+
+
+def row_key(row: Row) -> str:
+    """A hash of a row's tokens and of which of them count."""
+    content = json.dumps([row.context, row.responses, row.format_masks])
+    return hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -6,23 +6,26 @@ a response's last token is its reward: transformers gives it as the logit, vLLM'
 """
 
 import copy
-from collections.abc import Sequence
+import itertools
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
-from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.accuracy import judged_margins, judged_pairs, pair_accuracy
 from alignment.programs import RewardConfig
 from alignment.training.forward import response_rewards
 from alignment.training.inputs import Inputs, preference_inputs
 from alignment.training.losses import Metrics, ranked_reward_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start, training_device
-from alignment.training.rows import RewardRows, Row, ranking_pairs, reward_rows, to_device
+from alignment.training.program import cut_step, finish, load_initial, run_loop, start
+from alignment.training.rows import RewardRows, Row, plain_reward_rows, ranking_pairs, reward_rows, to_device
 from alignment.training.schedule import microbatches
-from annotation.records import PreferenceRecord
+from annotation.records import PreferenceRecord, Strength
 from pretrain.run import RunFolder, program_main
 
 
@@ -33,6 +36,7 @@ class RewardBatch:
     rows: RewardRows
     better_P: Tensor
     worse_P: Tensor
+    margin_P: Tensor | None
     num_pairs: int
     """Pairs of the whole step."""
 
@@ -43,14 +47,15 @@ def run(config: RewardConfig, folder: RunFolder) -> None:
     inputs = preference_inputs(config.train, encoder, config.max_row_tokens)
     holdout = preference_inputs(config.holdout, encoder, config.max_row_tokens) if config.holdout else None
     model = reward_model_from(load_initial(config, encoder), encoder.pad_id)
-    device = training_device()
+    margins = [pair_margins(record, config.margins) for record in inputs.records]
     loop = run_loop(
         config,
         folder,
         model=model,
-        num_examples=len(inputs.rows),
-        batch_at=lambda step: [to_device(batch, device) for batch in step_batches(step, inputs.rows, config)],
-        loss=reward_loss,
+        rows=inputs.rows,
+        names=[record.id for record in inputs.records],
+        batches=lambda step, config: step_batches(step, inputs.rows, config, margins),
+        loss=partial(reward_loss, centering=config.centering),
     )
     accuracy = holdout_accuracy(model, holdout, config) if holdout else None
     finish(
@@ -81,26 +86,61 @@ def reward_model_from(policy: nn.Module, pad_id: int) -> nn.Module:
     return model
 
 
-def step_batches(step: int, rows: Sequence[Row], config: RewardConfig) -> list[RewardBatch]:
-    """The microbatches of a step."""
-    cut = [[rows[example] for example in examples] for examples in cut_step(step, rows, config)]
-    pairs = [ranking_pairs(batch_rows) for batch_rows in cut]
+def pair_margins(record: PreferenceRecord, margins: Mapping[Strength, float]) -> list[float]:
+    """How far each pair of the record's ranking must be apart, in the order of `ranking_pairs`.
+
+    An edit was not graded against what it was made of, so that pair has no margin.
+    """
+    graded = set(judged_pairs(record)) | {(0, worse) for worse in range(2, len(record.responses))}
+    pairs = itertools.combinations(range(len(record.responses)), 2)
+    return [margins.get(record.strength, 0.0) if pair in graded else 0.0 for pair in pairs]
+
+
+def step_batches(
+    step: int, rows: Sequence[Row], config: RewardConfig, margins: Sequence[Sequence[float]] = ()
+) -> list[RewardBatch]:
+    """The microbatches of a step; `margins` has those of each row's pairs."""
+    cut = cut_step(step, rows, config)
+    pairs = [ranking_pairs([rows[example] for example in examples]) for examples in cut]
     num_pairs = sum(len(better) for better, _ in pairs)
     return [
         RewardBatch(
-            rows=reward_rows(batch_rows),
+            rows=lay_out_rewards(step, examples, rows, config),
             better_P=torch.tensor(better),
             worse_P=torch.tensor(worse),
+            margin_P=torch.tensor([margin for example in examples for margin in margins[example]])
+            if config.margins
+            else None,
             num_pairs=num_pairs,
         )
-        for batch_rows, (better, worse) in zip(cut, pairs, strict=True)
+        for examples, (better, worse) in zip(cut, pairs, strict=True)
     ]
 
 
-def reward_loss(model: nn.Module, batch: RewardBatch) -> tuple[Tensor, Metrics]:
+def lay_out_rewards(
+    step: int, examples: Sequence[int], rows: Sequence[Row], config: RewardConfig
+) -> RewardRows:
+    """The rows of a microbatch, exact unless the configuration asks for plain ones."""
+    batch_rows = [rows[example] for example in examples]
+    if not config.plain_rows:
+        return reward_rows(batch_rows)
+    orders = [list(range(len(row.responses))) for row in batch_rows]
+    for example, order in zip(examples, orders, strict=True):
+        random.Random(f"{config.seed}/{step}/{example}").shuffle(order)
+    return plain_reward_rows(batch_rows, orders)
+
+
+def reward_loss(model: nn.Module, batch: RewardBatch, *, centering: float = 0.0) -> tuple[Tensor, Metrics]:
     """The microbatch's share of the step's loss."""
     rewards_S = response_rewards(model, batch.rows)
-    loss, metrics = ranked_reward_loss(rewards_S, batch.better_P, batch.worse_P, num_pairs=batch.num_pairs)
+    loss, metrics = ranked_reward_loss(
+        rewards_S,
+        batch.better_P,
+        batch.worse_P,
+        num_pairs=batch.num_pairs,
+        margin_P=batch.margin_P,
+        centering=centering,
+    )
     return loss, {**metrics, "num_tokens": batch.rows.layout.num_tokens}
 
 

@@ -125,6 +125,26 @@ def reward_rows(rows: Sequence[Row]) -> RewardRows:
     return RewardRows(layout=layout, last_S=torch.tensor(last))
 
 
+def plain_reward_rows(rows: Sequence[Row], orders: Sequence[Sequence[int]]) -> RewardRows:
+    """Lay out `rows` as Llama 3 did (section 4.1.2): the responses one after another in the row's order, each
+    seeing those before it. An approximation, for ablation.
+    """
+    sequences = [
+        [*row.context, *(token for place in order for token in row.responses[place])]
+        for row, order in zip(rows, orders, strict=True)
+    ]
+    layout, starts = lay_out(sequences, [[] for _ in rows])
+    last: list[int] = []
+    for row, order, (first,) in zip(rows, orders, starts, strict=True):
+        after = first + len(row.context)
+        ends = [0] * len(row.responses)
+        for place in order:
+            after += len(row.responses[place])
+            ends[place] = after - 1
+        last += ends
+    return RewardRows(layout=layout, last_S=torch.tensor(last))
+
+
 def lay_out(
     contexts: Sequence[list[int]], continuations: Sequence[list[list[int]]]
 ) -> tuple[Layout, list[list[int]]]:

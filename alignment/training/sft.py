@@ -4,18 +4,21 @@ Comes in: the base and SftExamples. Goes out: a chat model. Cross-entropy on the
 that ends it included; the context is masked. The loss is the mean over the step's target tokens.
 """
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from alignment.programs import SftConfig
+from alignment.records import SftExample
 from alignment.training.forward import target_logprobs
-from alignment.training.inputs import sft_inputs
+from alignment.training.inputs import Inputs, sft_inputs
 from alignment.training.losses import Metrics, nll_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start, training_device
-from alignment.training.rows import LanguageRows, Row, language_rows, to_device
-from pretrain.run import RunFolder, program_main
+from alignment.training.program import cut_step, finish, load_initial, run_loop, start
+from alignment.training.rows import LanguageRows, Row, language_rows
+from pretrain.run import ProgramError, RunFolder, program_main
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +33,15 @@ class SftBatch:
 def run(config: SftConfig, folder: RunFolder) -> None:
     """Train, save, report."""
     encoder = start(config)
-    inputs = sft_inputs(config.train, encoder, config.max_row_tokens)
+    inputs = mixed(sft_inputs(config.train, encoder, config.max_row_tokens), config)
     model = load_initial(config, encoder)
-    device = training_device()
     loop = run_loop(
         config,
         folder,
         model=model,
-        num_examples=len(inputs.rows),
-        batch_at=lambda step: [to_device(batch, device) for batch in step_batches(step, inputs.rows, config)],
+        rows=inputs.rows,
+        names=[record.id for record in inputs.records],
+        batches=lambda step, config: step_batches(step, inputs.rows, config),
         loss=sft_loss,
     )
     finish(
@@ -48,7 +51,30 @@ def run(config: SftConfig, folder: RunFolder) -> None:
         num_examples=len(inputs.rows),
         num_skipped=inputs.num_skipped,
         loop=loop,
-        more={},
+        more={"sources": dict(Counter(record.source for record in inputs.records))},
+    )
+
+
+def mixed(inputs: Inputs[SftExample], config: SftConfig) -> Inputs[SftExample]:
+    """One epoch's examples: each as often as its source asks, the broken part drawn by the seed.
+
+    Raises ProgramError where a source of the mix has no examples.
+    """
+    absent = set(config.mix) - {record.source for record in inputs.records}
+    if absent:
+        known = ", ".join(sorted({record.source for record in inputs.records}))
+        raise ProgramError(f"The mix names {', '.join(sorted(absent))}, but the examples are of {known}.")
+    drawn = random.Random(config.seed)
+    places = []
+    for place, record in enumerate(inputs.records):
+        times = config.mix.get(record.source, 1.0)
+        places += [place] * (int(times) + (drawn.random() < times % 1))
+    if not places:
+        raise ProgramError("The mix leaves no example: weigh a source higher.")
+    return Inputs(
+        records=[inputs.records[place] for place in places],
+        rows=[inputs.rows[place] for place in places],
+        num_skipped=inputs.num_skipped,
     )
 
 

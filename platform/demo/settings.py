@@ -14,9 +14,10 @@ from alignment.recipe import (
     EvaluationRecipe,
     GateRecipe,
     RejectionRecipe,
+    RewardVariantRecipe,
     RoundRecipe,
+    SftVariantRecipe,
     SnapshotRecipe,
-    VariantRecipe,
 )
 from pretrain.recipe import ModelRecipe, PretrainRecipe, StageRecipe
 
@@ -119,12 +120,12 @@ def _round(*, num_comparisons: int) -> RoundRecipe:
         name="small-world",
         collect=CollectRecipe(num_comparisons=num_comparisons, sampling=sampling),
         snapshot=SnapshotRecipe(min_judgements=50, holdout_fraction=0.15),
-        reward=(VariantRecipe(seed=1, optimizer=reward), VariantRecipe(seed=2, optimizer=reward)),
+        reward=(RewardVariantRecipe(seed=1, optimizer=reward), RewardVariantRecipe(seed=2, optimizer=reward)),
         rejection=RejectionRecipe(num_candidates=10, num_prompts=800, sampling=sampling),
         # All questions of the world are alike and so are its right answers: only equal prompts count as
         # one, and no phrase is too frequent.
         quality=QualityRecipe(overlap=OverlapRecipe(max_similarity=None), phrases=(), top_reward_share=1.0),
-        sft=(VariantRecipe(seed=1, optimizer=sft), VariantRecipe(seed=2, optimizer=sft)),
+        sft=(SftVariantRecipe(seed=1, optimizer=sft), SftVariantRecipe(seed=2, optimizer=sft)),
         dpo=(
             DpoVariantRecipe(seed=1, optimizer=dpo, newest_rounds=2),
             DpoVariantRecipe(seed=2, optimizer=dpo, newest_rounds=2),

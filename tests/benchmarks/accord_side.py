@@ -55,7 +55,7 @@ def train_dpo(
         model,
         len(rows) // settings.step,
         batch_at,
-        partial(dpo.policy_loss, beta=beta, nll_coefficient=nll_coefficient),
+        partial(dpo.policy_loss, terms=dpo.terms_of(config)),
         config,
         clock,
     )

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from alignment.training.losses import dpo_loss, nll_loss, preference_loss, ranked_reward_loss
+from alignment.training.losses import (
+    DpoTerms,
+    dpo_loss,
+    identity_preference_loss,
+    nll_loss,
+    preference_loss,
+    ranked_reward_loss,
+)
 
 BETA = 0.1
 
@@ -31,6 +38,26 @@ def test_a_wrong_order_costs_more_and_counts_as_an_error() -> None:
     assert metrics == {"accuracy": 0.0, "margin": -1.5}
 
 
+def test_with_a_margin_the_better_response_must_be_ahead_by_it() -> None:
+    # Ahead by 1 where 3 are asked for: -log sigmoid(1 - 3). The accuracy is still that of the order.
+    loss, metrics = ranked_reward_loss(
+        torch.tensor([2.0, 1.0]),
+        torch.tensor([0]),
+        torch.tensor([1]),
+        num_pairs=1,
+        margin_P=torch.tensor([3.0]),
+    )
+    assert loss.item() == pytest.approx(softplus(2), abs=1e-6)
+    assert metrics == {"accuracy": 1.0, "margin": 1.0}
+
+
+def test_centering_costs_what_a_pair_is_away_from_zero() -> None:
+    pair = (torch.tensor([2.0, 1.0]), torch.tensor([0]), torch.tensor([1]))
+    plain, _ = ranked_reward_loss(*pair, num_pairs=1)
+    centered, _ = ranked_reward_loss(*pair, num_pairs=1, centering=0.01)
+    assert (centered - plain).item() == pytest.approx(0.01 * 9, abs=1e-6)
+
+
 def test_the_shares_of_microbatches_add_up_to_the_mean() -> None:
     rewards = torch.tensor([2.0, 1.0, 0.0, 3.0])
     whole, _ = ranked_reward_loss(rewards, torch.tensor([0, 2]), torch.tensor([1, 3]), num_pairs=2)
@@ -53,6 +80,35 @@ def test_the_preference_loss_is_dpos() -> None:
     assert metrics["margin"] == pytest.approx(0.5)
 
 
+def test_label_smoothing_takes_some_judgements_the_wrong_way_round() -> None:
+    policy, reference = torch.tensor([-4.0, -8.0]), torch.tensor([-6.0, -5.0])
+    loss, _ = preference_loss(
+        policy,
+        reference,
+        torch.tensor([0]),
+        torch.tensor([1]),
+        beta=BETA,
+        num_pairs=1,
+        label_smoothing=0.1,
+    )
+    assert loss.item() == pytest.approx(0.9 * softplus(-0.5) + 0.1 * softplus(0.5), abs=1e-6)
+
+
+def test_ipo_asks_for_the_same_margin_a_token_of_every_pair() -> None:
+    # Gained 2 nats in 4 tokens, lost 3 in 2: margin 0.5 + 1.5 = 2, asked for 1 / (2 * 0.1) = 5.
+    loss, metrics = identity_preference_loss(
+        torch.tensor([-4.0, -8.0]),
+        torch.tensor([-6.0, -5.0]),
+        torch.tensor([4.0, 2.0]),
+        torch.tensor([0]),
+        torch.tensor([1]),
+        beta=BETA,
+        num_pairs=1,
+    )
+    assert loss.item() == pytest.approx(9.0)
+    assert metrics["accuracy"] == 1.0
+
+
 def test_an_untrained_policy_has_the_loss_of_a_coin() -> None:
     same = torch.tensor([-4.0, -8.0])
     loss, _ = preference_loss(same, same, torch.tensor([0]), torch.tensor([1]), beta=BETA, num_pairs=1)
@@ -73,8 +129,7 @@ def dpo(logprobs: torch.Tensor, *, nll_coefficient: float = 0.2) -> tuple[torch.
         torch.tensor([0]),
         torch.tensor([1]),
         torch.tensor([True, True, True, False, False]),
-        beta=BETA,
-        nll_coefficient=nll_coefficient,
+        terms=DpoTerms(beta=BETA, nll_coefficient=nll_coefficient),
         num_pairs=1,
         num_best_tokens=3,
     )

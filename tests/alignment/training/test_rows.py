@@ -11,7 +11,7 @@ from transformers.configuration_utils import PreTrainedConfig
 from alignment.training import attention, head
 from alignment.training.attention import use_planned_attention
 from alignment.training.forward import check_shared_prefix, response_rewards, target_logprobs
-from alignment.training.losses import dpo_loss, ranked_reward_loss, response_sums
+from alignment.training.losses import DpoTerms, dpo_loss, ranked_reward_loss, response_sums
 from alignment.training.reward import reward_model_from
 from alignment.training.rows import Row, best_pairs, language_rows, ranking_pairs, reward_rows, row_blocks
 from pretrain.run import ProgramError
@@ -122,8 +122,7 @@ def test_dpo_on_shared_rows_equals_separate_rows(config: PreTrainedConfig, num_r
             torch.tensor(chosen),
             torch.tensor(rejected),
             torch.tensor(best),
-            beta=beta,
-            nll_coefficient=coefficient,
+            terms=DpoTerms(beta=beta, nll_coefficient=coefficient),
             num_pairs=len(chosen),
             num_best_tokens=sum(best),
         )

@@ -10,9 +10,10 @@ from alignment.recipe import (
     EvaluationRecipe,
     GateRecipe,
     RejectionRecipe,
+    RewardVariantRecipe,
     RoundRecipe,
+    SftVariantRecipe,
     SnapshotRecipe,
-    VariantRecipe,
 )
 from pretrain.recipe import ModelRecipe, PretrainRecipe, StageRecipe
 
@@ -25,9 +26,12 @@ def toy_recipe(*, num_comparisons: int = 0) -> RoundRecipe:
         name="toy",
         collect=CollectRecipe(num_comparisons=num_comparisons, sampling=sampling),
         snapshot=SnapshotRecipe(min_judgements=10),
-        reward=(VariantRecipe(seed=1, optimizer=optimizer), VariantRecipe(seed=2, optimizer=optimizer)),
+        reward=(
+            RewardVariantRecipe(seed=1, optimizer=optimizer),
+            RewardVariantRecipe(seed=2, optimizer=optimizer),
+        ),
         rejection=RejectionRecipe(num_candidates=10, num_prompts=10, sampling=sampling),
-        sft=(VariantRecipe(seed=1, optimizer=optimizer), VariantRecipe(seed=2, optimizer=optimizer)),
+        sft=(SftVariantRecipe(seed=1, optimizer=optimizer), SftVariantRecipe(seed=2, optimizer=optimizer)),
         dpo=(DpoVariantRecipe(seed=1, optimizer=optimizer), DpoVariantRecipe(seed=2, optimizer=optimizer)),
         evaluation=EvaluationRecipe(num_prompts=8, sampling=sampling),
         gate=GateRecipe(min_reward_accuracy=0.0, min_win_rate_over_base=0.0),
