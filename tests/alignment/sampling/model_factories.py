@@ -10,12 +10,12 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaForS
 
 from annotation.records import Message
 from pretrain.checkpoint_folder import canary_token_ids, logprobs, save_checkpoint_folder
-from pretrain.dialog import DialogEncoder
+from pretrain.encoders import encoder_for
 
 
 def make_config(tokenizer: Path, **fields: object) -> LlamaConfig:
     """Two layers, 64 wide, with grouped queries; large weights, so that models tell tokens apart."""
-    encoder = DialogEncoder.from_folder(tokenizer)
+    encoder = encoder_for(tokenizer)
     return LlamaConfig(
         vocab_size=encoder.vocabulary_size,
         hidden_size=64,
@@ -43,7 +43,7 @@ def make_tied_policy(folder: Path, tokenizer: Path, *, seed: int) -> Path:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(make_config(tokenizer, tie_word_embeddings=True))
     model.save_pretrained(folder)
-    token_ids = canary_token_ids(DialogEncoder.from_folder(tokenizer))
+    token_ids = canary_token_ids(encoder_for(tokenizer))
     write_canary(folder, token_ids, logprobs(model, token_ids))
     return folder
 
@@ -58,12 +58,16 @@ def make_reward_model(folder: Path, tokenizer: Path, *, seed: int) -> Path:
 
 def transformers_rewards(folder: Path, context: Sequence[Message], responses: Sequence[str]) -> list[float]:
     """What transformers gives for each response."""
-    encoder = DialogEncoder.from_folder(folder)
+    encoder = encoder_for(folder)
     model = LlamaForSequenceClassification.from_pretrained(folder).eval()
     prompt = encoder.encode_context(context)
     with torch.no_grad():
         return [
-            float(model(input_ids=torch.tensor([prompt + encoder.encode_response(response)[0]])).logits)
+            float(
+                model(
+                    input_ids=torch.tensor([prompt + encoder.encode_response(response, context=context)[0]])
+                ).logits
+            )
             for response in responses
         ]
 
