@@ -253,7 +253,8 @@ class QualityConfig(ProgramConfig):
     Writes SftExamples to `out` and every dropped one with its reason to `dropped`. Result: {"num_examples",
     "sources": {source: number}, "steps": [{"name", "num_in", "num_kept", "dropped": {reason: number},
     "samples"}] in order, "judge": {"num_judged", "num_unusable", "mean_quality", "mean_difficulty"} or null,
-    "left_out": sentences on what could not be done}.
+    "topics": {"num_labelled", "coarse", "fine": accuracies on held-out labels or null, "counts": [{"name",
+    "number", "fine": {name: number}}]} or null, "left_out": sentences on what could not be done}.
     """
 
     candidates: Path
@@ -268,17 +269,19 @@ class QualityConfig(ProgramConfig):
     judged: Path
     """JSONL of the judge's Judgements, appended one by one."""
     embedder: Path | None = None
-    """The checkpoint folder whose hidden states compare dialogs: with `recipe.dedup` only."""
+    """The checkpoint folder whose hidden states tell dialogs apart, for deduplication and topics."""
     max_row_tokens: int = Field(default=2048, ge=16)
     """Longer dialogs are embedded by their end."""
     num_threads: int = Field(default=1, ge=1)
     out: Path
+    topics: Path
+    """JSONL of the Topics of the examples in `out`: with `recipe.topics` only."""
     dropped: Path
 
     @model_validator(mode="after")
     def _dialogs_can_be_compared(self) -> Self:
-        if self.recipe.dedup is not None and self.embedder is None:
-            raise ValueError("Semantic deduplication needs `embedder`, a causal language model's folder.")
+        if self.recipe.reads_dialogs and self.embedder is None:
+            raise ValueError("Semantic deduplication and topics need `embedder`, a causal language model.")
         return self
 
 

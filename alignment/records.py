@@ -19,6 +19,24 @@ class PromptRecord(Record):
     context: tuple[Message, ...]
 
 
+class LabelledPrompt(Record):
+    """A prompt with its topic, as a person named it: what topics are learned from."""
+
+    context: tuple[Message, ...] = Field(min_length=1)
+    coarse: str = Field(min_length=1, pattern="^[^:]+$")
+    """Such as "mathematical reasoning"."""
+    fine: str = Field(min_length=1)
+    """Such as "geometry and trigonometry"."""
+
+
+class Topic(Record):
+    """What an SFT example is about."""
+
+    id: str
+    coarse: str
+    fine: str
+
+
 class SftExample(Record):
     """A context (all turns but the last) and the final response to learn."""
 

@@ -75,7 +75,7 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "recipe": round_.recipe["name"],
         "snapshot": stages[Stage.Name.SNAPSHOT].result,
         "sft": stages[Stage.Name.SFT].result.get("examples", {}),
-        "quality": (quality_report(round_) or {}).get("steps", []),
+        "quality": _quality_result(stages[Stage.Name.SFT]).get("steps", []),
         "rejection_sampling": stages[Stage.Name.REJECTION_SAMPLING].result,
         "evaluation": evaluation,
         "gate": stages[Stage.Name.GATE].result,
@@ -89,13 +89,32 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
 def quality_report(round_: Round) -> dict[str, Any] | None:  # Any: of a template
     """The funnel of the SFT examples as the page shows it; None until quality control has ended."""
     stage = round_.stages.get(name=Stage.Name.SFT)
-    program = stage.programs.filter(name=QUALITY_PROGRAM, state=Program.State.FINISHED).first()
-    if program is None or not program.result["steps"]:
+    result = _quality_result(stage)
+    if not result:
         return None
-    steps = program.result["steps"]
+    steps = result["steps"]
     bars = [("All answers", steps[0]["num_in"])]
     bars += [(step["name"].capitalize(), step["num_kept"]) for step in steps]
-    return {"key": f"{stage.pk}-{stage.attempt}", "bars": bars, **program.result}
+    topics = result.get("topics") or {"counts": []}
+    return {
+        **result,
+        "key": f"{stage.pk}-{stage.attempt}",
+        "bars": bars,
+        "steps": [{**step, "reasons": _frequent_first(step["dropped"])} for step in steps],
+        "topic_bars": [(topic["name"].capitalize(), topic["number"]) for topic in topics["counts"]],
+        "fine_topics": [(topic["name"], _frequent_first(topic["fine"])) for topic in topics["counts"]],
+    }
+
+
+def _quality_result(stage: Stage) -> dict[str, Any]:  # Any: the program's result, JSON
+    """What quality control of the SFT stage found; nothing until it has ended."""
+    program = stage.programs.filter(name=QUALITY_PROGRAM, state=Program.State.FINISHED).first()
+    return {} if program is None else dict(program.result)
+
+
+def _frequent_first(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """Names with their counts in the order of the counts: PostgreSQL keeps no order of a JSON object."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _answers(stage: Stage) -> str | None:

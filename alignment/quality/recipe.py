@@ -5,6 +5,7 @@ is ours, its docstring says so.
 """
 
 import re
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -63,6 +64,13 @@ class DedupRecipe(ProgramConfig):
     """About how many dialogs are compared with each other. Ours."""
 
 
+class TopicsRecipe(ProgramConfig):
+    """What the topics of the examples are learned from."""
+
+    labels: Path
+    """JSONL of labelled prompts: {"context": [{"role", "content"}, …], "coarse", "fine"}."""
+
+
 class JudgeRecipe(ProgramConfig):
     """Who scores quality and difficulty: an OpenAI-compatible endpoint, or a deployed model."""
 
@@ -100,3 +108,10 @@ class QualityRecipe(ProgramConfig):
     """Semantic deduplication; None leaves it out."""
     judge: JudgeRecipe | None = None
     """None leaves the judge's quality and the difficulty out."""
+    topics: TopicsRecipe | None = None
+    """None leaves the topics of the examples out."""
+
+    @property
+    def reads_dialogs(self) -> bool:
+        """Whether a step needs a language model's hidden states."""
+        return self.dedup is not None or self.topics is not None

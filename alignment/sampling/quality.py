@@ -65,12 +65,14 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
     if not pool.examples:
         raise ProgramError(nothing_left(pool.funnel.dropped))
     write_records(config.out, pool.examples)
+    topics = name_topics(config, pool, folder)
     folder.finish(
         {
             "num_examples": len(pool.examples),
             "sources": dict(Counter(example.source for example in pool.examples)),
             "steps": pool.funnel.report(),
             "judge": judge,
+            "topics": topics,
             "left_out": left_out_sentences(judge),
         }
     )
@@ -159,6 +161,28 @@ def drop_near(
     ]
     places = {each.dialog for each in duplicates}
     return [example for place, example in enumerate(pool.examples) if place not in places], left_out
+
+
+def name_topics(
+    config: QualityConfig, pool: Pool, folder: RunFolder
+) -> dict[str, Any] | None:  # Any: figures, written as JSON
+    """Write the topic of every example that is left; the figures of it, None where none are asked for."""
+    if config.recipe.topics is None:
+        return None
+    # Here and not above, for the same reason.
+    from alignment.sampling.topics import classify_topics  # noqa: PLC0415
+
+    assert config.embedder is not None, config
+    found, figures = classify_topics(
+        config.embedder,
+        config.recipe.topics.labels,
+        {example.id: example.context for example in pool.examples},
+        max_tokens=config.max_row_tokens,
+        num_threads=config.num_threads,
+        on_progress=lambda done, total: folder.progress(done, total, "prompts"),
+    )
+    write_records(config.topics, found)
+    return figures
 
 
 def dialog(example: SftExample) -> list[Message]:

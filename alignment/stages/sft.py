@@ -25,6 +25,7 @@ from alignment.stages.snapshot import HOLDOUT_PROMPTS, TRAIN, snapshot_file
 from registry.models import Checkpoint
 
 EXAMPLES = "examples.jsonl"
+TOPICS = "topics.jsonl"
 DROPPED = "dropped.jsonl"
 JUDGED = "judged.jsonl"
 
@@ -73,10 +74,11 @@ def _quality_add(stage: Stage) -> None:
         recipe=recipe.quality,
         judge=judge_config(recipe.quality.judge),
         judged=stage_folder(stage) / JUDGED,
-        embedder=checkpoint_path(stage.round.base) if recipe.quality.dedup else None,
+        embedder=checkpoint_path(stage.round.base) if recipe.quality.reads_dialogs else None,
         max_row_tokens=recipe.max_row_tokens,
         num_threads=recipe.num_threads,
         out=stage_folder(stage) / EXAMPLES,
+        topics=stage_folder(stage) / TOPICS,
         dropped=stage_folder(stage) / DROPPED,
     )
     program_add(

@@ -160,6 +160,33 @@ def test_the_funnel_of_the_examples_is_shown_with_samples_and_reasons(page: Clie
     assert "Quality: " not in text
 
 
+def test_what_the_judge_and_the_topic_head_found_is_shown(page: Client, tmp_path: Path) -> None:
+    round_ = make_round()
+    stage = round_.stages.get(name=Stage.Name.SFT)
+    program = make_program(tmp_path, "finish", state=Program.State.FINISHED, stage=stage)
+    result = {
+        "steps": [{"name": "form", "num_in": 9, "num_kept": 9, "dropped": {}, "samples": []}],
+        "left_out": [],
+        "judge": {"num_judged": 1234, "num_unusable": 0, "mean_quality": 0.75, "mean_difficulty": 0.5},
+        "topics": {
+            "num_labelled": 321,
+            "coarse": {"accuracy": 0.875, "low": 0.8, "high": 0.93, "num_prompts": 64},
+            "counts": [{"name": "mathematics", "number": 7, "fine": {"geometry": 5, "sums": 2}}],
+        },
+    }
+    Program.objects.filter(pk=program.pk).update(name="quality", result=result)
+    text = page.get(reverse("round", kwargs={"pk": round_.pk})).content.decode()
+    for shown in (
+        "1,234 examples",
+        "75.0% of full marks",
+        "Mathematics",
+        "geometry 5, sums 2",
+        "321 labelled",
+        "87.5%",
+    ):
+        assert shown in text, shown
+
+
 def test_a_round_without_quality_control_shows_no_funnel(page: Client) -> None:
     text = page.get(reverse("round", kwargs={"pk": make_round().pk})).content.decode()
     assert "Quality of the SFT examples" not in text

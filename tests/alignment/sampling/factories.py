@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from alignment.records import PromptRecord
+from alignment.records import LabelledPrompt, PromptRecord
 from annotation.records import Message, PreferenceRecord, Record, Strength, write_records
 from pretrain.dialog import SPECIAL_TOKENS
 
@@ -32,6 +32,21 @@ def make_prompts(count: int) -> list[PromptRecord]:
             context=(Message(role="user", content=f"What is {number} + 2?"),),
         )
         for number in range(count)
+    ]
+
+
+def make_labels(count: int) -> list[LabelledPrompt]:
+    """`count` sums and as many questions about birds, each with its topic."""
+    asked = [
+        *((f"What is {number} + {3 * number}?", "mathematics", "addition") for number in range(count)),
+        *(
+            (f"Name {'a bird ' * (number % 3 + 1)}of the woods {number}.", "nature", "birds")
+            for number in range(count)
+        ),
+    ]
+    return [
+        LabelledPrompt(context=(Message(role="user", content=text),), coarse=coarse, fine=fine)
+        for text, coarse, fine in asked
     ]
 
 

@@ -9,12 +9,12 @@ import pytest
 from alignment.programs import JudgeConfig, QualityConfig
 from alignment.quality.funnel import Dropped
 from alignment.quality.recipe import OverlapRecipe, QualityRecipe
-from alignment.records import CandidateSet, PromptRecord, SftExample
+from alignment.records import CandidateSet, PromptRecord, SftExample, Topic
 from alignment.sampling.quality import run
 from annotation.records import Message, read_records, write_records
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.quality.factories import make_candidates
-from tests.alignment.sampling.factories import make_tokenizer
+from tests.alignment.sampling.factories import make_labels, make_tokenizer
 from tests.alignment.sampling.fake_judge import FakeJudge
 from tests.alignment.sampling.model_factories import make_policy
 from tests.alignment.test_selection import record
@@ -46,6 +46,7 @@ def make_config(
         judge=judge,
         judged=folder / "judged.jsonl",
         out=folder / "examples.jsonl",
+        topics=folder / "topics.jsonl",
         dropped=folder / "dropped.jsonl",
     )
 
@@ -144,7 +145,7 @@ def test_dialogs_that_mean_the_same_are_learned_once(tmp_path: Path) -> None:
 
 
 def test_deduplication_without_a_model_to_compare_by_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Semantic deduplication needs `embedder`"):
+    with pytest.raises(ValueError, match="Semantic deduplication and topics need `embedder`"):
         make_config(tmp_path, [], dedup={})
 
 
@@ -174,3 +175,23 @@ def test_examples_that_the_judge_cannot_score_are_counted(tmp_path: Path, fake_j
     result = result_of(make_config(tmp_path, sets, judge=fake_judge.config), tmp_path)
     assert result["num_examples"] == 3
     assert result["left_out"] == ["The judge gave 1 of 3 examples no usable scores."]
+
+
+def test_every_kept_example_gets_a_topic(tmp_path: Path) -> None:
+    base = make_policy(tmp_path / "base", make_tokenizer(tmp_path / "tokenizer"), seed=1)
+    labels = make_labels(20)
+    write_records(tmp_path / "labels.jsonl", labels)
+    sets = [
+        make_candidates("42", prompt="What is 71 + 55?", key="sum"),
+        make_candidates("A robin.", prompt="Name a small grey bird of the woods.", key="bird"),
+        make_candidates("", prompt="What is 1 + 1?", key="empty"),
+    ]
+    config = make_config(tmp_path, sets, embedder=base, topics={"labels": str(tmp_path / "labels.jsonl")})
+    figures = result_of(config, tmp_path)["topics"]
+    topics = {each.id: (each.coarse, each.fine) for each in read_records(config.topics, Topic)}
+    assert topics["rejection-sum"] == ("mathematics", "addition")
+    assert topics["rejection-bird"] == ("nature", "birds")
+    assert set(topics) == {"rejection-sum", "rejection-bird", "edit-7"}
+    assert figures["num_labelled"] == 40
+    assert figures["coarse"]["accuracy"] > 0.9
+    assert sum(each["number"] for each in figures["counts"]) == 3
