@@ -174,7 +174,7 @@ class RewardEngine:
             for response in responses:
                 row = prompt + self.encoder.encode_response(response, context=context)[0]
                 rows[number, response] = row[-self._max_model_len :]
-        found = dict(zip(rows, self._score(list(rows.values())), strict=True))
+        found = dict(zip(rows, self.score(list(rows.values())), strict=True))
         return [[found[number, response] for response in case[1]] for number, case in enumerate(cases)]
 
     def close(self) -> None:
@@ -182,7 +182,8 @@ class RewardEngine:
         shut_down(self._llm)
         del self._llm
 
-    def _score(self, rows: Sequence[Sequence[int]]) -> list[float]:
+    def score(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        """The raw reward of each row of token ids; rows that begin alike share what they have in common."""
         # vLLM would put a sigmoid on the reward.
         params = PoolingParams(use_activation=False)
         outputs = self._llm.encode(token_prompts(rows), params, pooling_task="classify", use_tqdm=False)
