@@ -21,7 +21,7 @@ from alignment.programs import (
     Precision,
     SamplingConfig,
 )
-from alignment.quality.recipe import DedupRecipe, QualityRecipe
+from alignment.quality.recipe import QualityRecipe
 from annotation.records import Strength
 
 STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
@@ -178,6 +178,15 @@ class RoundRecipe(RecipePart):
     engine: EngineConfig = EngineConfig()
 
     @model_validator(mode="after")
+    def _a_row_fits(self) -> Self:
+        if self.max_row_tokens > self.max_tokens_per_microbatch:
+            raise ValueError(
+                f"max_row_tokens cannot be {self.max_row_tokens}, above max_tokens_per_microbatch, "
+                f"{self.max_tokens_per_microbatch}: lower the one or raise the other."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _every_variant_has_its_weight(self) -> Self:
         for name in ("reward", "sft", "dpo"):
             num_variants, average = len(getattr(self, name)), getattr(self.averaging, name)
@@ -233,7 +242,6 @@ def small() -> RoundRecipe:
         rejection=RejectionRecipe(
             num_candidates=10, num_prompts=200, sampling=SamplingConfig(max_tokens=128)
         ),
-        quality=QualityRecipe(dedup=DedupRecipe()),
         sft=(SftVariantRecipe(seed=1, optimizer=sft), SftVariantRecipe(seed=2, optimizer=sft)),
         dpo=(DpoVariantRecipe(seed=1, optimizer=dpo), DpoVariantRecipe(seed=2, optimizer=dpo)),
         evaluation=EvaluationRecipe(num_prompts=100, sampling=SamplingConfig(max_tokens=128)),

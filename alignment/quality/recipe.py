@@ -105,7 +105,7 @@ class QualityRecipe(ProgramConfig):
     min_examples: int = Field(default=1000, ge=0)
     """So many sampled answers are kept by reward where the share would be fewer. Ours."""
     dedup: DedupRecipe | None = None
-    """Semantic deduplication; None leaves it out."""
+    """Semantic deduplication; None leaves it out. Look at what it drops before trusting a threshold."""
     judge: JudgeRecipe | None = None
     """None leaves the judge's quality and the difficulty out."""
     topics: TopicsRecipe | None = None

@@ -16,8 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 MAX_ITERATIONS = 25
-FEW_DIALOGS = 64
-"""So few dialogs are not centred: their mean says more of them than of the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +32,11 @@ def comparable(embeddings_ND: Tensor) -> Tensor:
     """The embeddings centred and of length 1, so that cosines tell them apart.
 
     The hidden states of a language model all point one way (Ethayarajh, How Contextual are Contextualized
-    Word Representations?, 2019), so uncentred cosines are all near 1.
+    Word Representations?, 2019), so uncentred cosines are all near 1. Where all embeddings are equal nothing
+    is left of them, and their cosines are 0.
     """
     embeddings_ND = embeddings_ND.double()
-    if len(embeddings_ND) >= FEW_DIALOGS:
-        embeddings_ND = embeddings_ND - embeddings_ND.mean(0)
-    return functional.normalize(embeddings_ND, dim=1)
+    return functional.normalize(embeddings_ND - embeddings_ND.mean(0), dim=1)
 
 
 def clusters_of(vectors_ND: Tensor, num_clusters: int, *, seed: int) -> Tensor:

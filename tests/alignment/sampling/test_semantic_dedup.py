@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from alignment.sampling.semantic_dedup import (
-    FEW_DIALOGS,
     clusters_of,
     comparable,
     deduplicate,
@@ -63,17 +62,17 @@ def test_k_means_is_decided_by_its_seed() -> None:
 def test_centring_takes_away_what_all_have_in_common() -> None:
     generator = torch.Generator().manual_seed(0)
     common = torch.full((16,), 10.0)
-    embeddings = common + torch.randn(FEW_DIALOGS, 16, generator=generator)
+    embeddings = common + torch.randn(60, 16, generator=generator)
     raw = torch.nn.functional.normalize(embeddings.double())
     assert (raw @ raw.T).min() > 0.95
     centred = comparable(embeddings)
-    torch.testing.assert_close(centred.norm(dim=1), torch.ones(FEW_DIALOGS, dtype=torch.float64))
-    assert (centred @ centred.T - torch.eye(FEW_DIALOGS)).max() < 0.95
+    torch.testing.assert_close(centred.norm(dim=1), torch.ones(60, dtype=torch.float64))
+    assert (centred @ centred.T - torch.eye(60)).max() < 0.95
 
 
 def test_equal_dialogs_are_found_in_small_and_in_large_data() -> None:
     generator = torch.Generator().manual_seed(0)
-    for num in (2, 300):
+    for num in (3, 300):
         embeddings = torch.randn(num, 32, generator=generator)
         embeddings[1] = embeddings[0]
         found = deduplicate(embeddings, [1.0] * num, max_cosine=0.95, cluster_size=50, seed=0)
