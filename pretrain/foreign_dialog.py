@@ -9,8 +9,9 @@ how the context with the answer begins. The rest is what the template puts befor
 and what ends it, up to the first special token. Of what a template does to contents, white space that it
 drops or adds is taken over; where it changes an answer's words, it is refused.
 
-Where a template takes no system message, it goes before the first user's words; where it wants user and
-assistant by turns, messages that follow each other are joined. Both with a blank line between.
+Where a template has no lasting place for a system message, it goes before the first user's words; where
+it wants user and assistant by turns, messages that follow each other are joined. Both with a blank line
+between.
 """
 
 import json
@@ -215,7 +216,7 @@ class TemplateEncoder:
         if written.endswith(closing):
             said = written[: len(written) - len(closing)]
             for before in dict.fromkeys((self._before, "")):
-                if said.startswith(before) and same_words(said[len(before) :], shielded):
+                if said.startswith(before) and same_words(said[len(before) :], shielded, context):
                     return Answer(
                         context=context, before=before, content=said[len(before) :], ending=self._ending
                     )
@@ -256,13 +257,18 @@ class TemplateEncoder:
         return whole.ids[len(asked.ids) :], offsets
 
     def _keeps(self, role: str) -> bool:
-        """Whether the template takes a message of this role and writes what it says."""
+        """Whether the template takes a message of this role and writes what it says.
+
+        It must stay where it is once there is an answer: some templates move the system message along.
+        """
         message = {"role": role, "content": SECOND_PROBE}
         rows = [message, *PROBE] if role == "system" else [*PROBE, assistant(PROBE_ANSWER), message]
         try:
-            return SECOND_PROBE in self._context(rows)
+            context = self._context(rows)
+            answered = self._template.render([*rows, assistant(PROBE_ANSWER)], add_generation_prompt=False)
         except TemplateRefusal:
             return False
+        return SECOND_PROBE in context and answered.startswith(context)
 
     def _only_turns(self) -> bool:
         """Whether the template refuses or loses messages of one role that follow each other."""
@@ -330,9 +336,16 @@ def joined(rows: Rendered) -> Rendered:
     return found
 
 
-def same_words(written: str, content: str) -> bool:
-    """Whether two texts differ in white space at most."""
-    return written == content or "".join(written.split()) == "".join(content.split())
+def same_words(written: str, content: str, context: str) -> bool:
+    """Whether what is written after a context is the content, but for white space.
+
+    The context may hold its first words already: a generation prompt that opens a thought.
+    """
+    if written == content:
+        return True
+    found, wanted = "".join(written.split()), "".join(content.split())
+    opening = wanted.removesuffix(found)
+    return bool(found or not wanted) and "".join(context.split()).endswith(opening) and wanted.endswith(found)
 
 
 def touches(offset: tuple[int, int], first: int, after: int) -> bool:

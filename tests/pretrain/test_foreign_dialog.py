@@ -22,6 +22,7 @@ from tests.pretrain.foreign_folders import (
     FAMILIES,
     LLAMA_TOKENS,
     MISTRAL,
+    THINKING,
     Family,
     family,
     make_foreign_folder,
@@ -161,6 +162,32 @@ def test_without_a_system_role_its_message_goes_before_the_first_words(speakers:
     assert speaker.encoder.encode_context(alone) == speaker.template_ids([("user", "Be brief.")], prompt=True)
     with_role = speakers["mistral"].encoder.encode_context(asked)
     assert "[INST] Be brief.\n\nWhy?[/INST]" in speakers["mistral"].text(with_role)
+
+
+def test_a_system_message_that_the_template_would_move_goes_before_the_first_words(tmp_path: Path) -> None:
+    moved = MISTRAL.replace("first if loop.first", "first if loop.last")
+    encoder = TemplateEncoder.from_folder(variant(tmp_path / "moved", family("mistral"), moved))
+    plain = TemplateEncoder.from_folder(make_foreign_folder(tmp_path / "plain", family("mistral")))
+    asked = messages([("system", "Be brief."), ("user", "Why?"), ("assistant", "So."), ("user", "And?")])
+    assert encoder.encode_context(asked) == plain.encode_context(asked)
+    assert encoder.encode_response("Yes.", context=asked) == plain.encode_response("Yes.", context=asked)
+
+
+def test_an_answer_that_the_template_begins_with_a_thought_goes_on_from_there(tmp_path: Path) -> None:
+    thinking = THINKING.replace(
+        "{{- '<|im_start|>assistant\\n' }}\n{%- endif %}",
+        "{{- '<|im_start|>assistant\\n<think>\\n' }}\n{%- endif %}",
+    )
+    assert thinking != THINKING
+    folder = variant(tmp_path, family("thinking"), thinking)
+    encoder, peer = TemplateEncoder.from_folder(folder), AutoTokenizer.from_pretrained(folder)
+    ids, is_format = encoder.encode_response("<think>Red?</think>It is red.")
+    assert peer.decode(ids) == "Red?\n</think>\n\nIt is red.<|im_end|>"
+    assert is_format == [False] * (len(ids) - 1) + [True]
+    ids, is_format = encoder.encode_response("It is red.")
+    assert peer.decode(ids) == "\n</think>\n\nIt is red.<|im_end|>"
+    said = [token for token, form in zip(ids, is_format, strict=True) if not form]
+    assert peer.decode(said) == "It is red."
 
 
 @pytest.mark.parametrize("name", ["gemma", "mistral"])
