@@ -69,6 +69,15 @@ class TrainingConfig(ProgramConfig):
     lora: LoraConfig | None = None
     """None trains all weights."""
 
+    @model_validator(mode="after")
+    def _a_row_fits(self) -> Self:
+        if self.max_row_tokens > self.max_tokens_per_microbatch:
+            raise ValueError(
+                f"A row may hold {self.max_row_tokens} tokens, one forward pass "
+                f"{self.max_tokens_per_microbatch}: raise max_tokens_per_microbatch or lower max_row_tokens."
+            )
+        return self
+
 
 class RewardConfig(TrainingConfig):
     """`python -m alignment.training.reward`: PreferenceRecords to a scalar-head model.

@@ -16,7 +16,7 @@ from alignment.programs import DpoConfig
 from alignment.training.forward import target_logprobs
 from alignment.training.inputs import preference_inputs
 from alignment.training.losses import DpoTerms, Metrics, dpo_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start
+from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
 from alignment.training.reference import reference_logprobs
 from alignment.training.rows import LanguageRows, Row, best_pairs, language_rows
 from pretrain.run import RunFolder, program_main
@@ -41,7 +41,8 @@ class DpoBatch:
 def run(config: DpoConfig, folder: RunFolder) -> None:
     """Train, save, report."""
     encoder = start(config)
-    inputs = preference_inputs(config.train, encoder, config.max_row_tokens)
+    window = context_window(config.initial)
+    inputs = preference_inputs(config.train, encoder, config.max_row_tokens, window)
     rows = inputs.rows if config.mask_format_tokens else [without_format(row) for row in inputs.rows]
     model = load_initial(config, encoder)
     reference = reference_logprobs(model, rows, config, folder)

@@ -30,19 +30,26 @@ class Inputs(Generic[RecordT]):
     rows: list[Row]
     """One for each judgement, and for each message that an SFT example teaches."""
     num_skipped: int
-    """Records left out because their rows were too long."""
+    """Records left out because their rows were too long, or longer than the model reads."""
 
 
-def preference_inputs(path: Path, encoder: Encoder, max_row_tokens: int) -> Inputs[PreferenceRecord]:
-    """The preference records of a file. Raises ProgramError where it has none to train on."""
+def preference_inputs(
+    path: Path, encoder: Encoder, max_row_tokens: int, window: int | None = None
+) -> Inputs[PreferenceRecord]:
+    """The preference records of a file. Raises ProgramError where it has none to train on.
+
+    `window` is how many tokens the model reads: a context with one of its responses must fit into it.
+    """
     return read_inputs(
-        path, PreferenceRecord, lambda record: [preference_row(record, encoder)], max_row_tokens
+        path, PreferenceRecord, lambda record: [preference_row(record, encoder)], max_row_tokens, window
     )
 
 
-def sft_inputs(path: Path, encoder: Encoder, max_row_tokens: int) -> Inputs[SftExample]:
+def sft_inputs(
+    path: Path, encoder: Encoder, max_row_tokens: int, window: int | None = None
+) -> Inputs[SftExample]:
     """The SFT examples of a file. Raises ProgramError where it has none to train on."""
-    return read_inputs(path, SftExample, lambda example: sft_rows(example, encoder), max_row_tokens)
+    return read_inputs(path, SftExample, lambda example: sft_rows(example, encoder), max_row_tokens, window)
 
 
 def preference_row(record: PreferenceRecord, encoder: Encoder) -> Row:
@@ -61,12 +68,16 @@ def row_of(encoded: EncodedExample) -> Row:
 
 
 def read_inputs(
-    path: Path, record_type: type[RecordT], rows_of: Callable[[RecordT], list[Row]], max_row_tokens: int
+    path: Path,
+    record_type: type[RecordT],
+    rows_of: Callable[[RecordT], list[Row]],
+    max_row_tokens: int,
+    window: int | None,
 ) -> Inputs[RecordT]:
-    """Records and rows of a JSONL file, without those of more than `max_row_tokens` tokens."""
+    """Records and rows of a JSONL file, without those too long for `max_row_tokens` or for the window."""
     records: list[RecordT] = []
     rows: list[Row] = []
-    num_skipped = 0
+    num_skipped = num_beyond = 0
     for number, line in numbered_lines(path):
         try:
             record = record_type.model_validate_json(line)
@@ -80,11 +91,14 @@ def read_inputs(
         if max(row.num_tokens for row in found) > max_row_tokens:
             num_skipped += 1
             continue
+        if window is not None and max(row.longest for row in found) > window:
+            num_beyond += 1
+            continue
         records += [record] * len(found)
         rows += found
     if not rows:
-        raise ProgramError(nothing_left(path, num_skipped, max_row_tokens))
-    return Inputs(records=records, rows=rows, num_skipped=num_skipped)
+        raise ProgramError(nothing_left(path, num_skipped, num_beyond, max_row_tokens, window))
+    return Inputs(records=records, rows=rows, num_skipped=num_skipped + num_beyond)
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -100,8 +114,15 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise ProgramError(f"{path} is not UTF-8 text: convert it first.") from error
 
 
-def nothing_left(path: Path, num_skipped: int, max_row_tokens: int) -> str:
+def nothing_left(
+    path: Path, num_skipped: int, num_beyond: int, max_row_tokens: int, window: int | None
+) -> str:
     """Why there is nothing to train on, as a sentence."""
+    if num_beyond:
+        return (
+            f"{num_beyond} examples of {path} are longer than the {window} tokens that the model reads, and "
+            "none is left: shorten them, or use a base with a longer context window."
+        )
     if num_skipped == 0:
         return f"{path} holds no records: collect some before training."
     return (

@@ -3,7 +3,9 @@
 Comes in: a TrainingConfig and the run folder. Goes out: the trained checkpoint folder, and result.json.
 """
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -35,6 +37,13 @@ def start(config: TrainingConfig) -> Encoder:
     torch.set_num_threads(config.num_threads)
     check_checkpoint_folder(config.initial)
     return encoder_for(config.initial)
+
+
+def context_window(folder: Path) -> int | None:
+    """How many tokens the model of a checkpoint folder reads; None where its configuration does not say."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    window = config.get("max_position_embeddings")
+    return None if window is None else int(window)
 
 
 def load_initial(config: TrainingConfig, encoder: Encoder) -> nn.Module:

@@ -22,11 +22,11 @@ from alignment.programs import RewardConfig
 from alignment.training.forward import response_rewards
 from alignment.training.inputs import Inputs, preference_inputs
 from alignment.training.losses import Metrics, ranked_reward_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start
+from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
 from alignment.training.rows import RewardRows, Row, plain_reward_rows, ranking_pairs, reward_rows, to_device
 from alignment.training.schedule import microbatches
 from annotation.records import PreferenceRecord, Strength
-from pretrain.run import RunFolder, program_main
+from pretrain.run import ProgramError, RunFolder, program_main
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,12 @@ class RewardBatch:
 def run(config: RewardConfig, folder: RunFolder) -> None:
     """Train, measure on the held-out records, save, report."""
     encoder = start(config)
-    inputs = preference_inputs(config.train, encoder, config.max_row_tokens)
-    holdout = preference_inputs(config.holdout, encoder, config.max_row_tokens) if config.holdout else None
+    window = context_window(config.initial)
+    inputs = preference_inputs(config.train, encoder, config.max_row_tokens, window)
+    holdout = (
+        preference_inputs(config.holdout, encoder, config.max_row_tokens, window) if config.holdout else None
+    )
+    check_padding(inputs.rows[0], encoder.pad_id)
     model = reward_model_from(load_initial(config, encoder), encoder.pad_id)
     margins = [pair_margins(record, config.margins) for record in inputs.records]
     loop = run_loop(
@@ -67,6 +71,15 @@ def run(config: RewardConfig, folder: RunFolder) -> None:
         loop=loop,
         more={"holdout": accuracy},
     )
+
+
+def check_padding(row: Row, pad_id: int) -> None:
+    """Raise ProgramError where responses end in the padding token: transformers would not see their end."""
+    if row.responses[0][-1] == pad_id:
+        raise ProgramError(
+            "The base has no padding token of its own, and the token that ends an answer cannot pad: name "
+            'another in its tokenizer_config.json, such as "pad_token": "<unk>".'
+        )
 
 
 def reward_model_from(policy: nn.Module, pad_id: int) -> nn.Module:

@@ -45,6 +45,11 @@ class Row:
         """Places that the row takes."""
         return len(self.context) + sum(map(len, self.responses))
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the context with its longest response: what the model must be able to read."""
+        return len(self.context) + max(map(len, self.responses))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:

@@ -16,7 +16,7 @@ from alignment.records import SftExample
 from alignment.training.forward import target_logprobs
 from alignment.training.inputs import Inputs, sft_inputs
 from alignment.training.losses import Metrics, nll_loss
-from alignment.training.program import cut_step, finish, load_initial, run_loop, start
+from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
 from alignment.training.rows import LanguageRows, Row, language_rows
 from pretrain.run import ProgramError, RunFolder, program_main
 
@@ -33,7 +33,8 @@ class SftBatch:
 def run(config: SftConfig, folder: RunFolder) -> None:
     """Train, save, report."""
     encoder = start(config)
-    inputs = mixed(sft_inputs(config.train, encoder, config.max_row_tokens), config)
+    window = context_window(config.initial)
+    inputs = mixed(sft_inputs(config.train, encoder, config.max_row_tokens, window), config)
     model = load_initial(config, encoder)
     loop = run_loop(
         config,

@@ -119,6 +119,7 @@ def common(settings: Settings, max_tokens: int) -> dict[str, Any]:
             learning_rate=settings.learning_rate, num_epochs=1, batch_size=settings.step
         ),
         "max_tokens_per_microbatch": max_tokens,
+        "max_row_tokens": max_tokens,
         "precision": "bf16" if settings.bf16 else "fp32",
     }
 

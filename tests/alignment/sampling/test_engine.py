@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from alignment.canary import read_canary
+from alignment.canary import Canary, read_canary
 from alignment.programs import SamplingConfig
 from alignment.sampling.engine import PolicyEngine, RewardEngine, prompt_seed
+from alignment.training.attention import use_planned_attention
+from alignment.training.forward import target_logprobs
+from alignment.training.rows import Row, language_rows
 from annotation.records import Message
 from pretrain.checkpoint_folder import load_causal_lm
 from tests.alignment.sampling.conftest import ENGINE, Models
@@ -79,6 +82,23 @@ def test_rewards_are_those_of_transformers(reward_engine: RewardEngine, models: 
 
     assert rewards == pytest.approx(expected, abs=1e-4)
     assert len(set(rewards)) == 3
+
+
+def test_log_probabilities_of_training_are_the_engines(policy_engine: PolicyEngine, models: Models) -> None:
+    model = load_causal_lm(models.policy)
+    use_planned_attention(model)
+    first, *rest = policy_engine.encode(CONTEXT)
+    responses = [rest + policy_engine.encoder.encode_response(text)[0] for text in ("4", "It is four. " * 8)]
+    masks = [[False] * len(response) for response in responses]
+    row = Row(context=[first], responses=responses, format_masks=masks)
+    with torch.no_grad():
+        logprobs = target_logprobs(model, language_rows([row])).tolist()
+
+    for response in responses:
+        told, logprobs = logprobs[: len(response)], logprobs[len(response) :]
+        canary = Canary(token_ids=(first, *response), logprobs=tuple(told))
+        assert policy_engine.canary_difference(canary) < 1e-4
+    assert not logprobs
 
 
 def test_a_row_longer_than_the_reward_models_limit_is_scored_by_its_end(reward_engine: RewardEngine) -> None:

@@ -1,10 +1,12 @@
 """What a recipe may ask of the training programs beside the defaults, and what goes wrong with it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from alignment.programs import DpoConfig, LoraConfig, RewardConfig, SftConfig
@@ -172,9 +174,7 @@ def test_a_mix_sees_some_sources_more_often_than_others(base: Path, tmp_path: Pa
     assert 8 <= sources["edited"] <= 12
 
     wrong = config.model_copy(update={"mix": {"people": 2.0}})
-    with pytest.raises(
-        ProgramError, match="The mix names people, but the examples are of edited"
-    ):
+    with pytest.raises(ProgramError, match="The mix names people, but the examples are of edited"):
         sft.run(wrong, RunFolder(tmp_path / "wrong"))
 
 
@@ -230,3 +230,33 @@ def tokens_of(encoder: DialogEncoder, record: PreferenceRecord) -> set[int]:
         *encoder.encode_context(record.context),
         *(token for response in record.responses for token in encoder.encode_response(response.content)[0]),
     }
+
+
+def test_examples_longer_than_the_model_reads_are_left_out_and_said_so(tmp_path: Path) -> None:
+    short_sighted = make_base(tmp_path / "base")
+    config = json.loads((short_sighted / "config.json").read_text())
+    (short_sighted / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    long = make_preference(9, "red " * 60, "blue")
+    write_records(tmp_path / "both.jsonl", [*make_preferences(4), long])
+    write_records(tmp_path / "long.jsonl", [long])
+
+    dpo.run(DpoConfig(**training(short_sighted, tmp_path / "both.jsonl", tmp_path)), RunFolder(tmp_path))
+    assert result_of(tmp_path)["num_skipped"] == 1
+    with pytest.raises(ProgramError, match="longer than the 48 tokens that the model reads"):
+        dpo.run(DpoConfig(**training(short_sighted, tmp_path / "long.jsonl", tmp_path)), RunFolder(tmp_path))
+
+
+def test_a_forward_pass_too_small_for_a_row_is_refused(base: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="raise max_tokens_per_microbatch or lower max_row_tokens"):
+        DpoConfig(
+            **training(base, data / "preferences.jsonl", tmp_path),
+            max_row_tokens=512,
+            max_tokens_per_microbatch=256,
+        )
+
+
+def test_a_padding_token_that_ends_answers_is_refused_for_a_reward_model() -> None:
+    row = make_row([5, 6], [7, 3], [8, 3])
+    reward.check_padding(row, pad_id=0)
+    with pytest.raises(ProgramError, match="no padding token of its own"):
+        reward.check_padding(row, pad_id=3)

@@ -197,7 +197,7 @@ def test_bf16_trains_too(base: Path, data: Path, tmp_path: Path) -> None:
 
 def test_cutting_a_step_into_microbatches_does_not_change_it(base: Path, data: Path, tmp_path: Path) -> None:
     losses = []
-    for max_tokens in (16, 4096):
+    for max_tokens in (64, 4096):
         folder = tmp_path / str(max_tokens)
         config = DpoConfig(
             **training(
@@ -205,6 +205,7 @@ def test_cutting_a_step_into_microbatches_does_not_change_it(base: Path, data: P
                 data / "preferences.jsonl",
                 folder,
                 optimizer=make_optimizer(num_epochs=3),
+                max_row_tokens=64,
                 max_tokens_per_microbatch=max_tokens,
             )
         )
