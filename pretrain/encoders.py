@@ -6,12 +6,19 @@ programs, sampling and the clients of deployed models know.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from pretrain.chat_template import read_template
+from pretrain.chat_template import TEMPLATE_FILES, read_template
 from pretrain.dialog import CHAT_TEMPLATE, DialogEncoder, EncodedTurn, MessageLike
 from pretrain.foreign_dialog import TemplateEncoder
+
+FILES = ("tokenizer.json", *TEMPLATE_FILES, "special_tokens_map.json", "generation_config.json")
+"""What an encoder is made of."""
+
+MOST_ENCODERS = 8
+"""Kept by one process."""
 
 EARLIER_TEMPLATES = {"37d1cecb447657fe4d46c28346207f5722a01f36eddd7f346252ce650c92856e"}
 """SHA-256 of templates that we wrote before: checkpoints with them speak our protocol."""
@@ -74,11 +81,10 @@ class Encoder(Protocol):
 def encoder_for(folder: Path) -> Encoder:
     """The encoder of a folder: the protocol's where the chat template is ours or there is none.
 
+    A large tokenizer takes seconds to read, so a process reads a folder again only when its files changed.
     Raises ProgramError with what to do where neither the protocol nor the template can be used.
     """
-    return (
-        DialogEncoder.from_folder(folder) if speaks_protocol(folder) else TemplateEncoder.from_folder(folder)
-    )
+    return _read(Path(folder).resolve(), _stamps(Path(folder)))
 
 
 def speaks_protocol(folder: Path) -> bool:
@@ -87,3 +93,17 @@ def speaks_protocol(folder: Path) -> bool:
     if template is None or template == CHAT_TEMPLATE:
         return True
     return hashlib.sha256(template.encode()).hexdigest() in EARLIER_TEMPLATES
+
+
+@lru_cache(maxsize=MOST_ENCODERS)
+def _read(folder: Path, stamps: tuple[tuple[int, int] | None, ...]) -> Encoder:
+    """The encoder of a folder whose files bear these stamps."""
+    return (
+        DialogEncoder.from_folder(folder) if speaks_protocol(folder) else TemplateEncoder.from_folder(folder)
+    )
+
+
+def _stamps(folder: Path) -> tuple[tuple[int, int] | None, ...]:
+    """When each file was written and how long it is; None where there is none."""
+    found = [folder / name for name in FILES]
+    return tuple((file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in found)

@@ -354,6 +354,14 @@ def test_a_folder_of_our_own_speaks_the_protocol_whatever_its_age(tmp_path: Path
     assert encoder.decode(encoder.encode_context(messages([("user", LLAMA_TOKENS[0])]))).count("<|") == 1
 
 
+def test_a_folder_is_read_once_until_its_files_change(tmp_path: Path) -> None:
+    folder = make_foreign_folder(tmp_path, family("chatml"))
+    encoder = encoder_for(folder)
+    assert encoder_for(folder) is encoder
+    (folder / "chat_template.jinja").write_text(CHATML)
+    assert encoder_for(folder) is not encoder
+
+
 def test_tokens_that_are_known_by_name_may_be_objects(tmp_path: Path) -> None:
     folder = variant(tmp_path, family("mistral"), MISTRAL, bos_token={"content": "<s>", "lstrip": False})
     plain = make_foreign_folder(tmp_path / "plain", family("mistral"))

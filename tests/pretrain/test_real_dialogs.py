@@ -118,6 +118,15 @@ def test_templates_of_others_give_their_own_ids_for_real_dialogs(
     assert template_ids(AutoTokenizer.from_pretrained(folder), some, strftime_now=TODAY.strftime) == found
 
 
+@pytest.mark.parametrize("name", [kind.name for kind in FAMILIES])
+def test_templates_of_others_give_their_own_ids_for_naughty_strings(tmp_path: Path, name: str) -> None:
+    folder = make_foreign_folder(tmp_path, family(name))
+    dialogs = [[CorpusMessage("user", string)] for string in naughty_strings()]
+    asked = [encoder_for(folder).encode_context(dialog) for dialog in dialogs]
+    peer = AutoTokenizer.from_pretrained(folder)
+    assert template_ids(peer, dialogs, prompt=True, strftime_now=TODAY.strftime) == asked
+
+
 def alternating(dialog: Dialog) -> Dialog:
     """The dialog's messages up to the first that some templates refuse."""
     for place, message in enumerate(dialog):
