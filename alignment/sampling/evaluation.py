@@ -11,12 +11,13 @@ from statistics import fmean
 from typing import Any
 
 from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
 from alignment.sampling.prompts import chunks, fitting, read_prompts
 from alignment.sampling.workers import run_jobs
-from alignment.win_rate import paired_outcomes, win_rate
+from alignment.win_rate import outcome, win_rate
 from annotation.records import PreferenceRecord, read_records, write_records
 from pretrain.run import ProgramError, RunFolder, program_main
 
@@ -206,19 +207,26 @@ def win_rates(
     config: EvaluationConfig, answers: Sequence[SampledAnswer]
 ) -> dict[str, dict[str, Any]]:  # Any: figures, written as JSON
     """How often the first policy's answers have the higher reward than each other policy's."""
-    rewards: dict[str, dict[str, list[float]]] = {name: {} for name in config.policies}
+    by_prompt: dict[str, dict[str, list[SampledAnswer]]] = {name: {} for name in config.policies}
     for answer in answers:
-        rewards[answer.policy].setdefault(answer.prompt_id, []).append(answer.reward)
+        by_prompt[answer.policy].setdefault(answer.prompt_id, []).append(answer)
     first, *others = config.policies
-    return {
-        other: win_rate(
-            {
-                prompt: paired_outcomes(found, rewards[other][prompt])
-                for prompt, found in rewards[first].items()
-            }
-        )
-        for other in others
-    }
+    rates = {}
+    for other in others:
+        comparisons = {
+            prompt: [
+                (outcome(mine.reward, its.reward), float(len(mine.content) - len(its.content)))
+                for mine in found
+                for its in by_prompt[other][prompt]
+            ]
+            for prompt, found in by_prompt[first].items()
+        }
+        outcomes = {prompt: [won for won, _ in rows] for prompt, rows in comparisons.items()}
+        rates[other] = {
+            **win_rate(outcomes),
+            "length_controlled": length_controlled_win_rate(comparisons),
+        }
+    return rates
 
 
 def mean_tokens(config: EvaluationConfig, reports: Sequence[Report]) -> dict[str, float]:

@@ -42,9 +42,7 @@ def test_a_negative_beta_is_refused() -> None:
 
 def test_rows_longer_than_a_forward_pass_are_refused() -> None:
     data = {**tiny().model_dump(mode="json"), "max_row_tokens": 512, "max_tokens_per_microbatch": 256}
-    with pytest.raises(
-        RecipeError, match="max_row_tokens cannot be 512, above max_tokens_per_micro"
-    ):
+    with pytest.raises(RecipeError, match="max_row_tokens cannot be 512, above max_tokens_per_micro"):
         parse_recipe(data)
 
 

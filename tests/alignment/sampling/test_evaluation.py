@@ -47,6 +47,8 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     assert set(result["win_rate"]) == {"same", "base"}
     assert result["win_rate"]["same"]["low"] < 0.5 < result["win_rate"]["same"]["high"]
     assert result["win_rate"]["base"]["comparisons"] == NUM_PROMPTS * 4
+    equal = result["win_rate"]["same"]["length_controlled"]
+    assert equal["low"] < 0.5 < equal["high"]
     assert set(result["mean_reward"]) == set(result["mean_tokens"]) == set(config.policies)
     assert result["num_tokens"] == round(sum(result["mean_tokens"].values()) * NUM_PROMPTS * 2)
     scores = [
