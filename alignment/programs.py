@@ -229,7 +229,8 @@ class RejectionConfig(ProgramConfig):
 
     Writes CandidateSets to `out` (JSONL, appended prompt by prompt: a killed program goes on where it
     was). Result: {"num_prompts", "num_tokens", "mean_reward", "mean_best_reward",
-    "reward_by_k": {k: mean reward of the best of the first k}}.
+    "reward_by_k": {k: mean reward of the best of the first k}, "share_above_median": the share of prompts
+    whose best answer is above their median}.
     """
 
     policy: Path

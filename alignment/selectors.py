@@ -86,6 +86,23 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
     }
 
 
+def best_of_k(round_: Round) -> dict[str, Any] | None:  # Any: of a template
+    """What sampling more answers gained, for the round's page; None before there are figures.
+
+    {"num_prompts", "points": (K, reward of the best of the first K) in order, "share_above_median",
+    "tokens_per_prompt"}.
+    """
+    result = round_.stages.get(name=Stage.Name.REJECTION_SAMPLING).result
+    if len(result.get("reward_by_k", {})) < 2:
+        return None
+    return {
+        "num_prompts": result["num_prompts"],
+        "points": sorted((int(k), reward) for k, reward in result["reward_by_k"].items()),
+        "share_above_median": result.get("share_above_median"),
+        "tokens_per_prompt": result["num_tokens"] / result["num_prompts"],
+    }
+
+
 def quality_report(round_: Round) -> dict[str, Any] | None:  # Any: of a template
     """The funnel of the SFT examples as the page shows it; None until quality control has ended."""
     stage = round_.stages.get(name=Stage.Name.SFT)

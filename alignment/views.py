@@ -1,6 +1,7 @@
 """Pages of rounds: the list, one round with its stages live, one program's log and curves, and launching."""
 
 import json
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,6 +18,7 @@ from alignment.forms import LaunchForm
 from alignment.models import Program, Round, Stage
 from alignment.recipe import RecipeError, parse_recipe
 from alignment.selectors import (
+    best_of_k,
     program_curve,
     program_log,
     program_samples,
@@ -78,12 +80,19 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "stage_rows": list(stage_rows(round_)),
         "report": round_report(round_),
         "quality": quality_report(round_),
+        "best_of_k": best_of_k_chart(round_),
         "recipe": recipe_text(round_),
         "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
         "failed": round_.stages.filter(state=Stage.State.FAILED).first(),
     }
     live = request.headers.get("HX-Request") == "true"
     return render(request, "alignment/_round_live.html" if live else "alignment/round_detail.html", context)
+
+
+def best_of_k_chart(round_: Round) -> dict[str, Any] | None:  # Any: of a template
+    """The figures of best-of-K with their curve."""
+    found = best_of_k(round_)
+    return found and {**found, "chart": curve_chart("best of K", found["points"])}
 
 
 @login_required

@@ -7,7 +7,7 @@ killed program goes on where it stood; at the end `out` is put into the prompts'
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from pydantic import ValidationError
@@ -175,6 +175,7 @@ def diagnostics(found: Sequence[CandidateSet]) -> dict[str, Any]:  # Any: figure
         "reward_by_k": {
             str(k): fmean(max(row[:k]) for row in rewards) for k in sorted({*powers, num_candidates})
         },
+        "share_above_median": fmean(max(row) > median(row) for row in rewards),
     }
 
 

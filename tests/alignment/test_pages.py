@@ -160,6 +160,23 @@ def test_the_funnel_of_the_examples_is_shown_with_samples_and_reasons(page: Clie
     assert "Quality: " not in text
 
 
+def test_what_more_candidates_gained_is_shown_in_their_order(page: Client) -> None:
+    round_ = make_round()
+    url = reverse("round", kwargs={"pk": round_.pk})
+    assert "Best of K" not in page.get(url).content.decode()
+    result = {
+        "num_prompts": 1200,
+        "num_tokens": 96_000,
+        "share_above_median": 0.975,
+        "reward_by_k": {"1": -0.5, "10": 1.25, "2": 0.25},
+    }
+    round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(result=result)
+    text = page.get(url).content.decode()
+    assert text.index("K = 1: -0.500") < text.index("K = 2: 0.250") < text.index("K = 10: 1.250")
+    for shown in ("1,200 prompts", "97.5% of prompts", "<dd>80</dd>"):
+        assert shown in text, shown
+
+
 def test_what_the_judge_and_the_topic_head_found_is_shown(page: Client, tmp_path: Path) -> None:
     round_ = make_round()
     stage = round_.stages.get(name=Stage.Name.SFT)

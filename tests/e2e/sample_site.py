@@ -212,6 +212,14 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
                 started_at=now,
             )
     _quality(round_, folder)
+    round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(
+        result={
+            "num_prompts": 12_480,
+            "num_tokens": 21_000_000,
+            "share_above_median": 0.983,
+            "reward_by_k": {"1": -0.265, "2": -0.155, "4": -0.0056, "8": 0.104, "16": 0.171, "30": 0.203},
+        }
+    )
     return round_
 
 

@@ -124,6 +124,7 @@ def test_the_figures_of_a_result_are_those_of_the_candidates() -> None:
     assert figures["num_tokens"] == 12
     assert figures["mean_reward"] == fmean([0, 3, -1, 1, 3, -1])
     assert figures["reward_by_k"] == {"1": 0.5, "2": 3.0, "3": 3.0}
+    assert figures["share_above_median"] == 1.0
 
 
 @pytest.mark.parametrize(
