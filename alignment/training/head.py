@@ -16,7 +16,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 CHUNK_LOGITS = 1 << 23
 """Logits of one chunk."""
 KEPT_LOGITS = 1 << 26
-"""Logits of all chunks up to which their log-softmax is kept for the backward pass: 256 MiB in fp32."""
+"""Logits of all chunks up to which their probabilities are kept for the backward pass: 256 MiB in fp32."""
+TINY = 1e-30
+"""Below this, a probability in fp32 loses digits of its logarithm."""
 
 
 def head_logprobs(head: nn.Module, hidden_RD: Tensor, target_R: Tensor) -> Tensor:
@@ -33,7 +35,11 @@ def head_logprobs(head: nn.Module, hidden_RD: Tensor, target_R: Tensor) -> Tenso
 
 
 class HeadLogprobs(torch.autograd.Function):
-    """log softmax(hidden weightᵀ + bias) at the targets."""
+    """log softmax(hidden weightᵀ + bias) at the targets.
+
+    Both passes work on the probabilities as they are: what scales them is put on the much smaller hidden
+    states, and the part of the targets is added row by row.
+    """
 
     @staticmethod
     def forward(
@@ -41,56 +47,63 @@ class HeadLogprobs(torch.autograd.Function):
     ) -> Tensor:
         """The log-probabilities (R) in fp32."""
         weight = weight_VD.to(hidden_RD.dtype)
-        found, normalisers, kept = [], [], []
+        found, kept = [], []
         keeps = any(ctx.needs_input_grad) and target_R.numel() * weight.shape[0] <= KEPT_LOGITS
         with torch.autocast(hidden_RD.device.type, enabled=False):
             for chunk in chunks(len(target_R), weight.shape[0]):
                 logits_CV = chunk_logits(hidden_RD[chunk], weight, bias_V)
-                target_C1 = target_R[chunk, None]
+                probabilities_CV = torch.softmax(logits_CV, -1, dtype=torch.float32)
+                found.append(target_logprobs_of(probabilities_CV, logits_CV, target_R[chunk]))
                 if keeps:
-                    logprobs_CV = torch.log_softmax(logits_CV, -1, dtype=torch.float32)
-                    found.append(logprobs_CV.gather(1, target_C1)[:, 0])
-                    kept.append(logprobs_CV)
-                else:
-                    normaliser_C1 = logits_CV.float().logsumexp(-1, keepdim=True)
-                    found.append((logits_CV.gather(1, target_C1).float() - normaliser_C1)[:, 0])
-                    normalisers.append(normaliser_C1)
-        ctx.save_for_backward(hidden_RD, weight_VD, bias_V, target_R, *kept, *normalisers)
-        ctx.keeps = keeps
+                    kept.append(probabilities_CV.to(hidden_RD.dtype))
+        ctx.save_for_backward(hidden_RD, weight_VD, bias_V, target_R, *kept)
         return torch.cat(found)
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, grad_R: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:  # Any: see torch
-        """The gradients of hidden states, weight and bias."""
-        hidden_RD, weight_VD, bias_V, target_R, *saved = ctx.saved_tensors
+        ctx: Any,  # Any: see torch
+        grad_R: Tensor,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        """The gradients of hidden states, weight (None where it does not train) and bias."""
+        hidden_RD, weight_VD, bias_V, target_R, *kept = ctx.saved_tensors
         weight = weight_VD.to(hidden_RD.dtype)
         grad_hidden = torch.empty_like(hidden_RD)
         grad_weight = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
         grad_bias = None if bias_V is None else torch.zeros_like(bias_V)
-        for chunk, of_chunk in zip(chunks(len(target_R), weight.shape[0]), saved, strict=True):
-            if ctx.keeps:
-                probabilities_CV = of_chunk.exp()
+        for index, chunk in enumerate(chunks(len(target_R), weight.shape[0])):
+            if kept:
+                probabilities_CV = kept[index]
             else:
                 logits_CV = chunk_logits(hidden_RD[chunk], weight, bias_V)
-                probabilities_CV = logits_CV.float().sub_(of_chunk).exp_()
-            grad_C1 = grad_R[chunk, None]
+                probabilities_CV = logits_CV.softmax(-1)
             # d log p(target) / d logits is 1 at the target, minus the probabilities.
-            grad_logits_CV = probabilities_CV.mul_(-grad_C1)
-            grad_logits_CV.scatter_add_(1, target_R[chunk, None], grad_C1)
+            target_C, grad_C1 = target_R[chunk], grad_R[chunk, None]
+            expected_CD = probabilities_CV @ weight
+            grad_hidden[chunk] = (grad_C1 * (weight[target_C] - expected_CD)).to(hidden_RD.dtype)
+            if grad_weight is not None:
+                scaled_CD = (grad_C1 * hidden_RD[chunk]).to(hidden_RD.dtype)
+                if grad_weight.dtype == scaled_CD.dtype:
+                    grad_weight.addmm_(probabilities_CV.T, scaled_CD, alpha=-1)
+                else:
+                    grad_weight -= probabilities_CV.T @ scaled_CD
+                grad_weight.index_add_(0, target_C, scaled_CD.to(grad_weight.dtype))
             if grad_bias is not None:
-                grad_bias += grad_logits_CV.sum(0)
-            grad_logits_CV = grad_logits_CV.to(hidden_RD.dtype)
-            torch.mm(grad_logits_CV, weight, out=grad_hidden[chunk])
-            if grad_weight is None:
-                continue
-            if grad_weight.dtype == hidden_RD.dtype:
-                grad_weight.addmm_(grad_logits_CV.T, hidden_RD[chunk])
-            else:
-                grad_weight += grad_logits_CV.T @ hidden_RD[chunk]
+                grad_C = grad_R[chunk].to(grad_bias.dtype)
+                grad_bias -= probabilities_CV.T.to(grad_bias.dtype) @ grad_C
+                grad_bias.index_add_(0, target_C, grad_C)
         return grad_hidden, grad_weight, grad_bias, None
+
+
+def target_logprobs_of(probabilities_CV: Tensor, logits_CV: Tensor, target_C: Tensor) -> Tensor:
+    """The log-probability (C) of each target, from the logits where its probability is hardly a number."""
+    found_C = probabilities_CV.gather(1, target_C[:, None])[:, 0]
+    logprobs_C = found_C.log()
+    (tiny,) = (found_C < TINY).nonzero(as_tuple=True)
+    if len(tiny):
+        exact = logits_CV[tiny].log_softmax(-1, dtype=torch.float32)
+        logprobs_C[tiny] = exact.gather(1, target_C[tiny, None])[:, 0]
+    return logprobs_C
 
 
 def chunk_logits(hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:

@@ -23,9 +23,9 @@ from tests.benchmarks.measuring import Case, Settings, compare, write_report
 
 LENGTHS = ((512, 64), (256, 128), (64, 256))
 """Prompt and response."""
-STEP = 8
+STEP = 4
 """Rows of one optimizer step."""
-NUM_STEPS = 4
+NUM_STEPS = 3
 """The first one does not count."""
 LEARNING_RATE = 1e-4
 VOCABULARY = 16_384
