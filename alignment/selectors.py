@@ -99,7 +99,7 @@ def best_of_k(round_: Round) -> dict[str, Any] | None:  # Any: of a template
         "num_prompts": result["num_prompts"],
         "points": sorted((int(k), reward) for k, reward in result["reward_by_k"].items()),
         "share_above_median": result.get("share_above_median"),
-        "tokens_per_prompt": result["num_tokens"] / result["num_prompts"],
+        "tokens_per_prompt": round(result["num_tokens"] / result["num_prompts"]),
     }
 
 
