@@ -3,13 +3,15 @@
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
-from annotation.models import Comparison, Project, Prompt, Response
+from annotation.models import Assignment, Comparison, Project, Prompt, Response
 from annotation.services import comparison_create, membership_set, project_create
 
 
@@ -103,3 +105,10 @@ class Annotator:
 
 def _json(body: Any) -> str:
     return "" if body is None else json.dumps(body)
+
+
+def lease_end(annotator: Annotator, *, seconds_ago: int = 1) -> None:
+    """Let the annotator's lease run out."""
+    Assignment.objects.filter(annotator=annotator.user, state="active").update(
+        expires_at=timezone.now() - timedelta(seconds=seconds_ago)
+    )

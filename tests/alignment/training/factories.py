@@ -119,6 +119,18 @@ def make_optimizer(**changes: float) -> OptimizerConfig:
     return OptimizerConfig.model_validate(values | changes)
 
 
+def training(base: Path, train: Path, folder: Path, **changes: Any) -> dict[str, Any]:  # Any: fields
+    """What the configurations of the training programs have in common, for a checkpoint in `folder`."""
+    values = {
+        "initial": base,
+        "train": train,
+        "out": folder / "checkpoint",
+        "optimizer": make_optimizer(),
+        "seed": 1,
+    }
+    return values | changes
+
+
 def run_program(name: str, config: ProgramConfig, folder: Path) -> tuple[int, dict[str, Any]]:
     """Run a training program as a process; its exit status, and its result or its error."""
     run_folder = RunFolder(folder)

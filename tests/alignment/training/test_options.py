@@ -22,31 +22,13 @@ from tests.alignment.training.factories import (
     make_preferences,
     make_row,
     make_sft_examples,
+    training,
 )
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("base") / "base", width=64)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_records(folder / "preferences.jsonl", make_preferences(10))
-    write_records(folder / "sft.jsonl", make_sft_examples(10))
-    return folder
-
-
-def training(base: Path, train: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    values = {
-        "initial": base,
-        "train": train,
-        "out": folder / "checkpoint",
-        "optimizer": make_optimizer(),
-        "seed": 1,
-    }
-    return values | changes
 
 
 def result_of(folder: Path) -> dict[str, Any]:

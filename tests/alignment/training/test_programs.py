@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,17 +14,16 @@ from alignment.training import dpo, reward, sft
 from alignment.training.attention import use_planned_attention
 from alignment.training.inputs import preference_inputs
 from alignment.training.reference import CACHE_NAME, reference_logprobs
-from annotation.records import write_records
 from pretrain.checkpoint_folder import load_causal_lm
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.training.factories import (
     make_base,
     make_optimizer,
-    make_preferences,
     make_sft_examples,
     read_config,
     run_program,
+    training,
 )
 
 RESULT = {"num_examples", "num_skipped", "num_steps", "num_tokens", "loss"}
@@ -34,25 +32,6 @@ RESULT = {"num_examples", "num_skipped", "num_steps", "num_tokens", "loss"}
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("base") / "base")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_records(folder / "preferences.jsonl", make_preferences(10))
-    write_records(folder / "sft.jsonl", make_sft_examples(10))
-    return folder
-
-
-def training(base: Path, train: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    values = {
-        "initial": base,
-        "train": train,
-        "out": folder / "checkpoint",
-        "optimizer": make_optimizer(),
-        "seed": 1,
-    }
-    return values | changes
 
 
 def test_sft_as_a_process(base: Path, data: Path, tmp_path: Path) -> None:
