@@ -5,13 +5,13 @@ from alignment.programs import DpoConfig
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     TRAINING,
-    checkpoint_out,
     checkpoint_path,
     checkpoints_register,
     program_add,
     recipe_of,
     stage_checkpoint,
     stage_folder,
+    training_options,
     variant_names,
 )
 from alignment.stages.snapshot import NEWEST, snapshot_file
@@ -26,18 +26,10 @@ def start(stage: Stage) -> None:
         config = DpoConfig(
             initial=checkpoint_path(initial),
             train=snapshot_file(stage, NEWEST.format(rounds=variant.newest_rounds)),
-            out=checkpoint_out(stage, name),
-            optimizer=variant.optimizer,
-            seed=variant.seed,
+            **training_options(stage, name, variant),
             beta=variant.beta,
             nll_coefficient=variant.nll_coefficient,
             mask_format_tokens=variant.mask_format_tokens,
-            max_tokens_per_microbatch=recipe.max_tokens_per_microbatch,
-            max_row_tokens=recipe.max_row_tokens,
-            precision=recipe.precision,
-            num_threads=recipe.num_threads,
-            lora=recipe.lora,
-            recompute_activations=recipe.recompute_activations,
             preference_term=variant.preference_term,
             label_smoothing=variant.label_smoothing,
             reference_cache=stage_folder(stage) / "reference.safetensors",

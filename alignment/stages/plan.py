@@ -1,6 +1,7 @@
 """How a stage lays out its programs: run folders, their configurations, and the checkpoints they make."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -8,7 +9,7 @@ from django.db.models import QuerySet
 from accounts.errors import Invalid
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
-from alignment.recipe import AverageRecipe, RoundRecipe, parse_recipe
+from alignment.recipe import AverageRecipe, RoundRecipe, VariantRecipe, parse_recipe
 from alignment.stages.definition import StageResult
 from pretrain.run import ProgramConfig, RunFolder
 from registry.models import Checkpoint
@@ -39,6 +40,22 @@ def checkpoint_path(checkpoint: Checkpoint) -> Path:
 def checkpoint_out(stage: Stage, name: str) -> Path:
     """The checkpoint folder that the program `name` of the stage writes."""
     return stage_folder(stage) / name / "checkpoint"
+
+
+def training_options(stage: Stage, name: str, variant: VariantRecipe) -> dict[str, Any]:
+    """What the recipe says alike of every training program, for the variant `name`; Any: their fields."""
+    recipe = recipe_of(stage.round)
+    return {
+        "out": checkpoint_out(stage, name),
+        "optimizer": variant.optimizer,
+        "seed": variant.seed,
+        "max_tokens_per_microbatch": recipe.max_tokens_per_microbatch,
+        "max_row_tokens": recipe.max_row_tokens,
+        "precision": recipe.precision,
+        "num_threads": recipe.num_threads,
+        "lora": recipe.lora,
+        "recompute_activations": recipe.recompute_activations,
+    }
 
 
 def program_add(

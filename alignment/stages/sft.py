@@ -18,6 +18,7 @@ from alignment.stages.plan import (
     recipe_of,
     stage_checkpoint,
     stage_folder,
+    training_options,
     variant_names,
 )
 from alignment.stages.rejection_sampling import CANDIDATES, PROGRAM
@@ -39,15 +40,7 @@ def start(stage: Stage) -> None:
         config = SftConfig(
             initial=checkpoint_path(stage.round.base),
             train=stage_folder(stage) / EXAMPLES,
-            out=checkpoint_out(stage, name),
-            optimizer=variant.optimizer,
-            seed=variant.seed,
-            max_tokens_per_microbatch=recipe.max_tokens_per_microbatch,
-            max_row_tokens=recipe.max_row_tokens,
-            precision=recipe.precision,
-            num_threads=recipe.num_threads,
-            lora=recipe.lora,
-            recompute_activations=recipe.recompute_activations,
+            **training_options(stage, name, variant),
             mix=variant.mix,
         )
         program_add(
