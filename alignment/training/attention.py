@@ -7,10 +7,9 @@ under a mask, and in bf16 it lets the matrix units work. Models ask for it by na
 attention functions that transformers offers.
 
 Legend: H query heads, K key-value heads (G = H / K query heads share one), N tokens of the sequence,
-D head size, B rows and T places of a padded batch, Q queries and S keys of a block.
+M of them that ask, D head size, B rows, Q queries and T keys of a row in a padded batch.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +18,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
+from alignment.training.attention_plan import AttentionPlan, Segment, ShortRows
+from alignment.training.last_layer import read_last_layer_early
 from pretrain.run import ProgramError
 
 PLANNED_ATTENTION = "accord_planned"
@@ -26,55 +27,25 @@ FORBIDDEN = -1e30
 """Added to scores that nobody may see. Not -inf: a place of padding, which sees nothing, stays finite."""
 KEPT_PROBABILITIES = 1 << 24
 """Probabilities of one layer that are kept for the backward pass; beyond, they are computed again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueryBlock:
-    """Queries at [first, after), and what they see: all of [shared_first, shared_after), and from
-    `own_first` on whatever is not ahead of them."""
-
-    first: int
-    after: int
-    shared_first: int
-    shared_after: int
-    own_first: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShortRows:
-    """Rows so short that attending to them together, padded, costs less than one by one."""
-
-    first: int
-    """Where in N they start: one after another."""
-    places_BT: Tensor
-    """The place in N of each token; `first` where there is padding."""
-    padded_places: Tensor
-    """The place in the flattened (B, T) of each of their tokens, in the order of N."""
-    allowed_BTT: Tensor
-    """True where a token (second axis) sees another (third axis): nowhere for padding."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionPlan:
-    """Who sees whom: every token of the sequence is in one block or in one of the short rows."""
-
-    blocks: tuple[QueryBlock, ...]
-    short_rows: tuple[ShortRows, ...]
-    longest: int
-    """The longest distance, in positions, at which a token sees another."""
+BLOCK_QUERIES = 128
+"""Queries of a segment that are computed together: more would compute scores that nobody may see."""
 
 
 def use_planned_attention(model: nn.Module) -> None:
-    """Let `model` attend by the plan it is called with (`plan=…`), and causally without one."""
+    """Let `model` attend by the plan it is called with (`plan=…`), and causally without one.
+
+    With `read=…` as well, its last layer is computed only where it is read, if its family is known.
+    """
     AttentionInterface.register(PLANNED_ATTENTION, planned_attention)
     model.set_attn_implementation(PLANNED_ATTENTION)
     # A head put on another model's layers has a configuration of its own, and the layers keep theirs.
     model.base_model.set_attn_implementation(PLANNED_ATTENTION)
+    read_last_layer_early(model)
 
 
 def planned_attention(
     module: nn.Module,
-    query_1HND: Tensor,
+    query_1HMD: Tensor,
     key_1KND: Tensor,
     value_1KND: Tensor,
     attention_mask: Tensor | None,
@@ -85,14 +56,14 @@ def planned_attention(
     softcap: float | None = None,
     **rest: Any,  # Any: what other attention functions may want
 ) -> tuple[Tensor, None]:
-    """The attention function: (1, N, H, D). Without a plan, torch's own kernel.
+    """The attention function: (1, M, H, D). Without a plan, torch's own kernel.
 
     Raises ProgramError for what the plan cannot express.
     """
     if plan is None:
         output_1NHD, _ = sdpa_attention_forward(
             module,
-            query_1HND,
+            query_1HMD,
             key_1KND,
             value_1KND,
             attention_mask,
@@ -112,157 +83,170 @@ def planned_attention(
             f"{type(module).__name__} caps its scores, drops some or keeps a sink, which shared rows do not "
             "take: use a base of the Llama, Mistral or Qwen family, with attention_dropout 0."
         )
-    scale = scaling if scaling is not None else query_1HND.shape[-1] ** -0.5
+    scale = scaling if scaling is not None else query_1HMD.shape[-1] ** -0.5
     # Norms of queries and keys leave autocast's precision; values keep it.
-    query_HND, key_KND = query_1HND[0].to(value_1KND.dtype), key_1KND[0].to(value_1KND.dtype)
-    output_HND: Tensor = PlannedAttention.apply(query_HND, key_KND, value_1KND[0], plan, scale)
-    return output_HND.transpose(0, 1)[None], None
+    query_HMD, key_KND = query_1HMD[0].to(value_1KND.dtype), key_1KND[0].to(value_1KND.dtype)
+    output_HMD: Tensor = PlannedAttention.apply(query_HMD, key_KND, value_1KND[0], plan, scale)
+    return output_HMD.transpose(0, 1)[None], None
 
 
 class PlannedAttention(torch.autograd.Function):
-    """softmax(scale · Q Kᵀ, under the plan) V for (H, N, D), (K, N, D), (K, N, D)."""
+    """softmax(scale · Q Kᵀ, under the plan) V for (H, M, D), (K, N, D), (K, N, D).
+
+    Inside, queries lie as (K, M, G, D): for any block, those of the heads that share keys are one matrix.
+    """
 
     @staticmethod
     def forward(
         ctx: FunctionCtx,
-        query_HND: Tensor,
+        query_HMD: Tensor,
         key_KND: Tensor,
         value_KND: Tensor,
         plan: AttentionPlan,
         scale: float,
     ) -> Tensor:
-        """The attended values (H, N, D)."""
-        parts = parts_of(plan)
-        query_KGND = (query_HND * scale).unflatten(0, (key_KND.shape[0], -1))
-        output_KGND = torch.empty_like(query_KGND)
+        """The attended values (H, M, D)."""
+        key_KND, value_KND = key_KND.contiguous(), value_KND.contiguous()
+        query_KMGD = grouped(query_HMD, key_KND.shape[0]).mul_(scale)
+        output_KMGD = torch.empty_like(query_KMGD)
+        parts = parts_of(plan, query_KMGD)
         kept: list[Tensor] = []
         num_kept = 0
-        with torch.autocast(query_HND.device.type, enabled=False):  # which would take softmax to fp32
+        with torch.autocast(query_HMD.device.type, enabled=False):  # which would take softmax to fp32
             for part in parts:
-                probabilities = part.probabilities(query_KGND, key_KND)
-                part.put(output_KGND, torch.bmm(probabilities, part.seen(value_KND)))
+                probabilities = part.probabilities(query_KMGD, key_KND)
+                part.put(output_KMGD, torch.bmm(probabilities, part.seen(value_KND)))
                 num_kept += probabilities.numel()
                 if num_kept <= KEPT_PROBABILITIES:
                     kept.append(probabilities)
-        ctx.save_for_backward(query_KGND, key_KND, value_KND, *kept)
+        ctx.save_for_backward(query_KMGD, key_KND, value_KND, *kept)
         ctx.parts = parts
         ctx.scale = scale
-        return output_KGND.flatten(0, 1)
+        return output_KMGD.transpose(1, 2).flatten(0, 1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_HND: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # Any: see torch
+    def backward(ctx: Any, grad_HMD: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # Any: see torch
         """The gradients of queries, keys and values."""
-        query_KGND, key_KND, value_KND, *kept = ctx.saved_tensors
-        grad_KGND = grad_HND.to(value_KND.dtype).reshape(query_KGND.shape)
-        grad_query = torch.empty_like(query_KGND)
+        query_KMGD, key_KND, value_KND, *kept = ctx.saved_tensors
+        grad_KMGD = grouped(grad_HMD.to(value_KND.dtype), key_KND.shape[0])
+        grad_query = torch.empty_like(query_KMGD)
         grad_key, grad_value = torch.zeros_like(key_KND), torch.zeros_like(value_KND)
         for index, part in enumerate(ctx.parts):
-            probabilities = kept[index] if index < len(kept) else part.probabilities(query_KGND, key_KND)
-            grad = part.take(grad_KGND)
+            probabilities = kept[index] if index < len(kept) else part.probabilities(query_KMGD, key_KND)
+            grad = part.take(grad_KMGD)
             part.add_seen(grad_value, probabilities, grad)
             grad_probabilities = torch.bmm(grad, part.seen(value_KND).transpose(1, 2))
             grad_scores = torch.ops.aten._softmax_backward_data(
                 grad_probabilities, probabilities, -1, probabilities.dtype
             )
             part.put(grad_query, torch.bmm(grad_scores, part.seen(key_KND)))
-            part.add_seen(grad_key, grad_scores, part.take(query_KGND))
-        return grad_query.mul_(ctx.scale).flatten(0, 1), grad_key, grad_value, None, None
+            part.add_seen(grad_key, grad_scores, part.take(query_KMGD))
+        grad_query_HMD = grad_query.mul_(ctx.scale).transpose(1, 2).flatten(0, 1)
+        return grad_query_HMD, grad_key, grad_value, None, None
 
 
-def parts_of(plan: AttentionPlan) -> "list[BlockPart | ShortPart]":
+def grouped(values_HMD: Tensor, num_groups: int) -> Tensor:
+    """A copy as (K, M, G, D)."""
+    return (
+        values_HMD.unflatten(0, (num_groups, -1)).transpose(1, 2).clone(memory_format=torch.contiguous_format)
+    )
+
+
+def parts_of(plan: AttentionPlan, query_KMGD: Tensor) -> "list[BlockPart | ShortPart]":
     """What the plan is computed in."""
-    return [*map(BlockPart, plan.blocks), *map(ShortPart, plan.short_rows)]
+    ahead_QQ = query_KMGD.new_full((BLOCK_QUERIES, BLOCK_QUERIES), FORBIDDEN).triu_(1)
+    blocks: list[BlockPart | ShortPart] = [
+        BlockPart(segment, first, min(first + BLOCK_QUERIES, segment.after), ahead_QQ)
+        for segment in plan.segments
+        for first in range(segment.first, segment.after, BLOCK_QUERIES)
+    ]
+    return [*blocks, *map(ShortPart, plan.short_rows)]
 
 
 class BlockPart:
-    """A query block: takes (K, G·Q, D) of queries, and (K, S, D) of keys or values."""
+    """Queries [first, after) of a segment: takes (K, Q·G, D) of queries, and (K, S, D) of keys or values."""
 
-    def __init__(self, block: QueryBlock) -> None:
-        self._block = block
-        self._is_contiguous = block.shared_after == block.own_first
+    def __init__(self, segment: Segment, first: int, after: int, ahead_QQ: Tensor) -> None:
+        self._first, self._after = first, after
+        self._shared = slice(segment.shared_first, segment.shared_after)
+        self._own = slice(segment.own_first, segment.own_after - (segment.after - after))
+        self._all = (
+            slice(self._shared.start, self._own.stop) if self._shared.stop == self._own.start else None
+        )
+        num_queries = after - first
+        self._ahead_QQ = ahead_QQ[:num_queries, :num_queries]
 
-    def take(self, values_KGND: Tensor) -> Tensor:
-        """The queries' values, those of heads that share keys stacked."""
-        return values_KGND[:, :, self._block.first : self._block.after].flatten(1, 2)
+    def take(self, values_KMGD: Tensor) -> Tensor:
+        """The queries' values, those of heads that share keys in one matrix."""
+        return values_KMGD[:, self._first : self._after].flatten(1, 2)
 
-    def put(self, out_KGND: Tensor, values: Tensor) -> None:
+    def put(self, out_KMGD: Tensor, values: Tensor) -> None:
         """Write what `take` reads."""
-        block = self._block
-        out_KGND[:, :, block.first : block.after] = values.unflatten(1, (out_KGND.shape[1], -1))
+        out_KMGD[:, self._first : self._after] = values.unflatten(1, (-1, out_KMGD.shape[2]))
 
     def seen(self, values_KND: Tensor) -> Tensor:
         """The values of the tokens seen."""
-        block = self._block
-        if self._is_contiguous:
-            return values_KND[:, block.shared_first : block.after]
-        shared = values_KND[:, block.shared_first : block.shared_after]
-        return torch.cat([shared, values_KND[:, block.own_first : block.after]], 1)
+        if self._all is not None:
+            return values_KND[:, self._all]
+        return torch.cat([values_KND[:, self._shared], values_KND[:, self._own]], 1)
 
     def add_seen(self, out_KND: Tensor, weights: Tensor, values: Tensor) -> None:
-        """Add the queries' values to the tokens seen, by their weights (K, G·Q, S)."""
-        block = self._block
-        if self._is_contiguous:
-            out_KND[:, block.shared_first : block.after].baddbmm_(weights.transpose(1, 2), values)
+        """Add the queries' values to the tokens seen, by their weights (K, Q·G, S)."""
+        if self._all is not None:
+            out_KND[:, self._all].baddbmm_(weights.transpose(1, 2), values)
             return
-        to_shared, to_own = weights.transpose(1, 2).split(
-            [block.shared_after - block.shared_first, block.after - block.own_first], 1
-        )
-        out_KND[:, block.shared_first : block.shared_after].baddbmm_(to_shared, values)
-        out_KND[:, block.own_first : block.after].baddbmm_(to_own, values)
+        num_shared = self._shared.stop - self._shared.start
+        added = torch.bmm(weights.transpose(1, 2), values)
+        out_KND[:, self._shared] += added[:, :num_shared]
+        out_KND[:, self._own] += added[:, num_shared:]
 
-    def probabilities(self, query_KGND: Tensor, key_KND: Tensor) -> Tensor:
-        """Who looks where (K, G·Q, S): the last Q of the keys are the queries' own tokens."""
-        num_queries = self._block.after - self._block.first
-        scores = torch.bmm(self.take(query_KGND), self.seen(key_KND).transpose(1, 2))
-        ahead_QQ = scores.new_full((num_queries, num_queries), FORBIDDEN).triu_(1)
-        scores.unflatten(1, (-1, num_queries))[..., -num_queries:].add_(ahead_QQ)
+    def probabilities(self, query_KMGD: Tensor, key_KND: Tensor) -> Tensor:
+        """Who looks where (K, Q·G, S): the last Q of the keys are the queries' own tokens."""
+        num_queries, num_shared = self._after - self._first, query_KMGD.shape[2]
+        scores = torch.bmm(self.take(query_KMGD), self.seen(key_KND).transpose(1, 2))
+        scores.unflatten(1, (-1, num_shared))[..., -num_queries:].add_(self._ahead_QQ[:, None])
         return scores.softmax(-1)
 
 
 class ShortPart:
-    """Short rows: takes (K·B, G·T, D) of queries, and (K·B, T, D) of keys or values."""
+    """Short rows: takes (K·B, Q·G, D) of queries, and (K·B, T, D) of keys or values."""
 
     def __init__(self, rows: ShortRows) -> None:
         self._rows = rows
-        self._num_rows, self._width = rows.places_BT.shape
-        self._after = rows.first + len(rows.padded_places)
+        self._num_rows, self._num_queries, self._num_keys = rows.allowed_BQT.shape
+        self._after = rows.first + len(rows.padded_queries)
+        self._key_after = rows.key_first + len(rows.padded_keys)
 
-    def take(self, values_KGND: Tensor) -> Tensor:
+    def take(self, values_KMGD: Tensor) -> Tensor:
         """The queries' values, padded."""
-        num_groups, num_shared = values_KGND.shape[:2]
-        padded = values_KGND[:, :, self._rows.places_BT]  # (K, G, B, T, D)
-        return padded.transpose(1, 2).reshape(
-            num_groups * self._num_rows, num_shared * self._width, values_KGND.shape[-1]
-        )
+        return values_KMGD[:, self._rows.queries_BQ].flatten(2, 3).flatten(0, 1)
 
-    def put(self, out_KGND: Tensor, values: Tensor) -> None:
+    def put(self, out_KMGD: Tensor, values: Tensor) -> None:
         """Write what `take` reads, without the padding."""
-        num_groups, num_shared = out_KGND.shape[:2]
-        padded = values.view(num_groups, self._num_rows, num_shared, self._width, -1)
-        flat = padded.transpose(1, 2).flatten(2, 3)
-        out_KGND[:, :, self._rows.first : self._after] = flat[:, :, self._rows.padded_places]
+        num_groups, _, num_shared, _ = out_KMGD.shape
+        padded = values.view(num_groups, self._num_rows * self._num_queries, num_shared, -1)
+        out_KMGD[:, self._rows.first : self._after] = padded[:, self._rows.padded_queries]
 
     def seen(self, values_KND: Tensor) -> Tensor:
         """The values of each row's tokens, padded."""
-        return values_KND[:, self._rows.places_BT].flatten(0, 1)
+        return values_KND[:, self._rows.keys_BT].flatten(0, 1)
 
     def add_seen(self, out_KND: Tensor, weights: Tensor, values: Tensor) -> None:
-        """Add the queries' values to each row's tokens, by their weights (K·B, G·T, T)."""
+        """Add the queries' values to each row's tokens, by their weights (K·B, Q·G, T)."""
         added = torch.bmm(weights.transpose(1, 2), values)
-        flat = added.view(out_KND.shape[0], self._num_rows * self._width, -1)
-        out_KND[:, self._rows.first : self._after] += flat[:, self._rows.padded_places]
+        flat = added.view(out_KND.shape[0], self._num_rows * self._num_keys, -1)
+        out_KND[:, self._rows.key_first : self._key_after] += flat[:, self._rows.padded_keys]
 
-    def probabilities(self, query_KGND: Tensor, key_KND: Tensor) -> Tensor:
-        """Who looks where (K·B, G·T, T)."""
-        num_groups, num_shared = query_KGND.shape[:2]
-        scores = torch.bmm(self.take(query_KGND), self.seen(key_KND).transpose(1, 2))
-        bias_BTT = torch.zeros_like(self._rows.allowed_BTT, dtype=scores.dtype)
-        bias_BTT.masked_fill_(~self._rows.allowed_BTT, FORBIDDEN)
-        shape = (num_groups, self._num_rows, num_shared, self._width, self._width)
-        scores.view(shape).add_(bias_BTT[None, :, None])
+    def probabilities(self, query_KMGD: Tensor, key_KND: Tensor) -> Tensor:
+        """Who looks where (K·B, Q·G, T)."""
+        scores = torch.bmm(self.take(query_KMGD), self.seen(key_KND).transpose(1, 2))
+        bias_BQT = torch.zeros_like(self._rows.allowed_BQT, dtype=scores.dtype)
+        bias_BQT.masked_fill_(~self._rows.allowed_BQT, FORBIDDEN)
+        shape = (-1, self._num_rows, self._num_queries, query_KMGD.shape[2], self._num_keys)
+        scores.view(shape).add_(bias_BQT[None, :, :, None])
         probabilities = scores.softmax(-1)
         # Padding would look everywhere, and hand on the gradient of the place that it stands for.
-        looks_BT = self._rows.allowed_BTT.any(-1)
-        probabilities.view(shape).mul_(looks_BT[None, :, None, :, None])
+        looks_BQ = self._rows.allowed_BQT.any(-1)
+        probabilities.view(shape).mul_(looks_BQ[None, :, :, None, None])
         return probabilities

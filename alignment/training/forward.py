@@ -1,6 +1,6 @@
 """What a model says about laid-out rows: log-probabilities of response tokens, rewards of responses.
 
-Legend: N tokens of all rows, D hidden width, R response tokens, S responses.
+Legend: N tokens of all rows, M of them that are read, D hidden width, R response tokens, S responses.
 """
 
 import torch
@@ -28,15 +28,18 @@ def response_rewards(model: nn.Module, rows: RewardRows) -> Tensor:
 
 
 def hidden_states(model: nn.Module, layout: Layout) -> Tensor:
-    """The last hidden states (N, D) of the model under the head."""
+    """The last hidden states (M, D) of the model under the head, at the places that are read."""
     assert model.base_model.config._attn_implementation == PLANNED_ATTENTION, type(model)
     hidden_1ND: Tensor = model.base_model(
         input_ids=layout.input_ids_1N,
         position_ids=layout.position_ids_1N,
         plan=layout.plan,
+        read=layout.read,
         use_cache=False,
     ).last_hidden_state
-    return hidden_1ND[0]
+    places_M = layout.read.places_M
+    # A model whose last layer does not heed `read` gives all N.
+    return hidden_1ND[0] if hidden_1ND.shape[1] == len(places_M) else hidden_1ND[0].index_select(0, places_M)
 
 
 @torch.no_grad()

@@ -5,15 +5,16 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.configuration_utils import PreTrainedConfig
 
-from alignment.training import attention, head
+from alignment.training import attention, head, last_layer
 from alignment.training.attention import use_planned_attention
-from alignment.training.forward import check_shared_prefix, response_rewards, target_logprobs
+from alignment.training.attention_plan import Span, row_segments
+from alignment.training.forward import check_shared_prefix, hidden_states, response_rewards, target_logprobs
 from alignment.training.losses import DpoTerms, dpo_loss, ranked_reward_loss, response_sums
 from alignment.training.reward import reward_model_from
-from alignment.training.rows import Row, best_pairs, language_rows, ranking_pairs, reward_rows, row_blocks
+from alignment.training.rows import Row, best_pairs, language_rows, ranking_pairs, reward_rows
 from pretrain.run import ProgramError
 from tests.alignment.training.factories import make_row
 
@@ -42,6 +43,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "llama, one key head, scaled positions": LlamaConfig(
         **SIZES, num_key_value_heads=1, rope_parameters=LLAMA_3_ROPE, tie_word_embeddings=False
     ),
+    "mistral": MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=None, tie_word_embeddings=False),
     "qwen 2, biased projections": Qwen2Config(**SIZES, num_key_value_heads=2, tie_word_embeddings=False),
     "qwen 3, normed queries, tied": Qwen3Config(
         **SIZES, num_key_value_heads=2, head_dim=16, tie_word_embeddings=True
@@ -215,7 +217,8 @@ def test_the_last_token_of_a_response_takes_no_place_in_a_language_row() -> None
     laid_out = language_rows([make_row([5, 6], [8, 9, 3], [10, 3]), make_row([7], [3])])
     assert laid_out.layout.input_ids_1N.tolist() == [[5, 6, 8, 9, 10, 7]]
     assert laid_out.layout.position_ids_1N.tolist() == [[0, 1, 2, 3, 2, 0]]
-    assert laid_out.source_R.tolist() == [1, 2, 3, 1, 4, 5]
+    assert laid_out.layout.read.places_M.tolist() == [1, 2, 3, 4, 5]
+    assert laid_out.source_R.tolist() == [0, 1, 2, 0, 3, 4]
     assert laid_out.target_R.tolist() == [8, 9, 3, 10, 3, 3]
     assert laid_out.format_R.tolist() == [False, False, True, False, True, True]
     assert laid_out.response_R.tolist() == [0, 0, 0, 1, 1, 2]
@@ -223,8 +226,9 @@ def test_the_last_token_of_a_response_takes_no_place_in_a_language_row() -> None
 
 
 def test_a_response_sees_the_context_and_itself_alone() -> None:
-    (short,) = reward_rows([make_row([5, 6], [8, 3], [10, 3])]).layout.plan.short_rows
-    assert short.allowed_BTT[0].int().tolist() == [
+    layout = reward_rows([make_row([5, 6], [8, 3], [10, 3]), make_row([5], [3])]).layout
+    (short,) = layout.plan.short_rows
+    assert short.allowed_BQT[0].int().tolist() == [
         [1, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],
         [1, 1, 1, 0, 0, 0],
@@ -232,18 +236,34 @@ def test_a_response_sees_the_context_and_itself_alone() -> None:
         [1, 1, 0, 0, 1, 0],
         [1, 1, 0, 0, 1, 1],
     ]
-
-
-def test_a_long_row_is_cut_into_blocks_that_skip_what_nobody_sees() -> None:
-    blocks = row_blocks([10, 210, 260], 400)
-    seen = [(b.first, b.after, (b.shared_first, b.shared_after), b.own_first) for b in blocks]
-    assert seen == [
-        (10, 138, (10, 10), 10),
-        (138, 210, (10, 10), 10),
-        (210, 260, (10, 210), 210),
-        (260, 388, (10, 210), 260),
-        (388, 400, (10, 210), 260),
+    (read,) = layout.read.plan.short_rows
+    assert layout.read.places_M.tolist() == [3, 5, 7]
+    assert read.allowed_BQT.int().tolist() == [
+        [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 1, 1]],
+        [[1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]],
     ]
+
+
+def test_a_segments_queries_are_its_last_tokens() -> None:
+    spans = [Span(first=10, after=210, num_read=0), Span(first=210, after=260, num_read=50)]
+    segments = row_segments([*spans, Span(first=260, after=400, num_read=1)], 7)
+    seen = [
+        (s.first, s.after, (s.shared_first, s.shared_after), (s.own_first, s.own_after)) for s in segments
+    ]
+    assert seen == [(7, 57, (10, 210), (210, 260)), (57, 58, (10, 210), (260, 400))]
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_the_last_layer_is_computed_where_it_is_read_if_its_family_is_known(
+    unknown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_layer, "FAMILIES", set() if unknown else last_layer.FAMILIES)
+    model = model_of(CONFIGS["llama"])
+    rows = reward_rows(random_rows(2))
+    computed: list[int] = []
+    model.model.norm.register_forward_hook(lambda _, inputs, __: computed.append(inputs[0].shape[1]))
+    assert hidden_states(model, rows.layout).shape == (12, SIZES["hidden_size"])
+    assert computed == [rows.layout.num_tokens if unknown else 12]
 
 
 def test_pairs_are_all_of_a_ranking_or_the_best_against_each_worse_one() -> None:
