@@ -167,7 +167,7 @@ def short_group(group: Sequence[RowSpans], first: int) -> ShortRows:
     for index, row in enumerate(group):
         row_first, length = row[0].first, row[-1].after - row[0].first
         keys_BT[index, :length] = torch.arange(row_first, row_first + length)
-        own = []
+        own: list[int] = []
         for segment, span in enumerate(row):
             segments_BT[index, span.first - row_first : span.after - row_first] = segment
             own += range(span.after - span.num_read - row_first, span.after - row_first)

@@ -150,7 +150,7 @@ def lay_out(rows: Sequence[Sequence[tuple[list[int], int]]]) -> Layout:
     positions: list[int] = []
     spans_of: list[list[Span]] = []
     for row in rows:
-        spans = []
+        spans: list[Span] = []
         for tokens, num_read in row:
             position = len(row[0][0]) if spans else 0
             spans.append(Span(first=len(ids), after=len(ids) + len(tokens), num_read=num_read))
