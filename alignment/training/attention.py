@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
 from alignment.training.attention_plan import AttentionPlan, Segment, ShortRows
-from alignment.training.last_layer import read_last_layer_early
+from alignment.training.layers import use_planned_layers
 from pretrain.run import ProgramError
 
 PLANNED_ATTENTION = "accord_planned"
@@ -34,13 +34,13 @@ BLOCK_QUERIES = 128
 def use_planned_attention(model: nn.Module) -> None:
     """Let `model` attend by the plan it is called with (`plan=…`), and causally without one.
 
-    With `read=…` as well, its last layer is computed only where it is read, if its family is known.
+    With `read=…` as well, the last layer of a model of a known family is computed only where it is read.
     """
     AttentionInterface.register(PLANNED_ATTENTION, planned_attention)
     model.set_attn_implementation(PLANNED_ATTENTION)
     # A head put on another model's layers has a configuration of its own, and the layers keep theirs.
     model.base_model.set_attn_implementation(PLANNED_ATTENTION)
-    read_last_layer_early(model)
+    use_planned_layers(model)
 
 
 def planned_attention(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.configuration_utils import PreTrainedConfig
 
-from alignment.training import attention, head, last_layer
+from alignment.training import attention, head, layers
 from alignment.training.attention import use_planned_attention
 from alignment.training.attention_plan import Span, row_segments
 from alignment.training.forward import check_shared_prefix, hidden_states, response_rewards, target_logprobs
@@ -257,7 +257,7 @@ def test_a_segments_queries_are_its_last_tokens() -> None:
 def test_the_last_layer_is_computed_where_it_is_read_if_its_family_is_known(
     unknown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_layer, "FAMILIES", set() if unknown else last_layer.FAMILIES)
+    monkeypatch.setattr(layers, "FAMILIES", set() if unknown else layers.FAMILIES)
     model = model_of(CONFIGS["llama"])
     rows = reward_rows(random_rows(2))
     computed: list[int] = []
