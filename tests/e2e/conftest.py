@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser
+from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.e2e.browser import CHROMIUM, Window, chromium, window
@@ -14,6 +15,8 @@ from tests.e2e.requests_in_flight import requests_in_flight
 from tests.e2e.screenshots import SCREENSHOTS_FOLDER
 
 if TYPE_CHECKING:
+    from accounts.models import User
+    from annotation.models import Project
     from tests.e2e.sample_site import SampleSite
 
 OpenWindow = Callable[..., Window]
@@ -61,3 +64,48 @@ def open_window(browser: Browser, live_server: LiveServer, broker: str) -> Itera
         yield make
     problems = [problem for each in opened for problem in each.problems]
     assert not problems, problems
+
+
+@pytest.fixture
+def quick_passwords(settings: Settings) -> None:
+    """Checking a password takes a second of work on purpose; here that only costs time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def project(transactional_db: None) -> "Project":
+    """A project with three open comparisons."""
+    # Not above, as with the sample site.
+    from tests.e2e.sample_site import make_comparison, make_project
+    from tests.e2e.sample_texts import PAIRS
+
+    made = make_project()
+    for number in range(3):
+        make_comparison(made, PAIRS[number], name=f"prompt-{number}")
+    return made
+
+
+@pytest.fixture
+def annotator(project: "Project", quick_passwords: None) -> "User":
+    """A member of the project."""
+    from accounts.models import Role
+    from annotation.services import membership_set
+    from tests.e2e.sample_site import make_person
+
+    user = make_person("tomas")
+    membership_set(project, user, Role.ANNOTATOR)
+    return user
+
+
+@pytest.fixture
+def at_work(project: "Project", annotator: "User", open_window: OpenWindow) -> Callable[[], Window]:
+    """`at_work()` opens the comparison page in a window of its own."""
+
+    def enter() -> Window:
+        window = open_window()
+        window.enter_as(annotator)
+        window.open(f"/projects/{project.slug}/annotate/")
+        window.page.locator("[data-comparison]").wait_for()
+        return window
+
+    return enter

@@ -1,23 +1,20 @@
-"""An annotator's work in the browser: everything from the keyboard, and nothing lost."""
+"""An annotator's work in the browser: everything from the keyboard."""
 
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
-from pytest_django.fixtures import Settings
+from playwright.sync_api import expect
 
-from accounts.models import Role, User
+from accounts.models import Role
 from accounts.services import user_create
 from annotation.asking import Draw, Pair
 from annotation.models import Assignment, Comparison, Flag, Judgement, Project
-from annotation.services import comparison_next, membership_set
-from annotation.services.administration import project_update
+from annotation.services import membership_set
 from registry.client import Completion
 from registry.models import Checkpoint, Deployment
 from tests.e2e.browser import Window
 from tests.e2e.conftest import OpenWindow
-from tests.e2e.sample_site import make_comparison, make_person, make_project
-from tests.e2e.sample_texts import PAIRS
+from tests.e2e.judging import press, shown_comparison, wait_for_another
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -25,61 +22,8 @@ PASSWORD = "a quiet morning in June"
 EDITED = "A dictionary keeps the order in which keys were added."
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """Checking a password takes a second of work on purpose; here that only costs time."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def project() -> Project:
-    """A project with three open comparisons."""
-    made = make_project()
-    for number in range(3):
-        make_comparison(made, PAIRS[number], name=f"prompt-{number}")
-    return made
-
-
-@pytest.fixture
-def annotator(project: Project) -> User:
-    """A member of the project."""
-    user = make_person("tomas")
-    membership_set(project, user, Role.ANNOTATOR)
-    return user
-
-
-@pytest.fixture
-def at_work(project: Project, annotator: User, open_window: OpenWindow) -> Callable[[], Window]:
-    """`at_work()` opens the comparison page in a window of its own."""
-
-    def enter() -> Window:
-        window = open_window()
-        window.enter_as(annotator)
-        window.open(f"/projects/{project.slug}/annotate/")
-        window.page.locator("[data-comparison]").wait_for()
-        return window
-
-    return enter
-
-
-def press(page: Page, *keys: str) -> None:
-    """Press keys one after another."""
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def shown_comparison(page: Page) -> int:
-    """The comparison on the page."""
-    return int(page.locator("[data-comparison]").get_attribute("data-comparison") or 0)
-
-
-def wait_for_another(page: Page, number: int) -> None:
-    """Until another comparison than `number` is shown."""
-    page.locator(f"[data-comparison]:not([data-comparison='{number}'])").wait_for()
-
-
 def test_an_annotator_logs_in_judges_with_the_keyboard_alone_and_loses_nothing_by_reloading(
-    project: Project, open_window: OpenWindow
+    project: Project, quick_passwords: None, open_window: OpenWindow
 ) -> None:
     user = user_create(username="aiko", password=PASSWORD)
     membership_set(project, user, Role.ANNOTATOR)
@@ -118,20 +62,6 @@ def test_an_annotator_logs_in_judges_with_the_keyboard_alone_and_loses_nothing_b
     assert (judgement.preferred, judgement.strength) == ("left", "better")
     assert judgement.edit.content == EDITED
     assert judgement.comment == "shorter and right"
-
-
-def test_reloading_right_after_the_last_key_loses_nothing(at_work: Callable[[], Window]) -> None:
-    window = at_work()
-    page = window.page
-    page.route("**/draft", lambda route: route.abort())
-    press(page, "6", "c")
-    page.keyboard.type("written at the last moment")
-    page.reload()
-    expect(page.locator("#comment")).to_have_value("written at the last moment")
-    expect(page.locator("#choice-words")).to_have_text("Right is slightly better")
-    page.unroute("**/draft")
-    expect(page.locator("#saved")).to_have_text("Draft saved", timeout=10_000)
-    window.problems.clear()
 
 
 def test_each_key_of_the_scale_says_what_it_should(at_work: Callable[[], Window]) -> None:
@@ -252,87 +182,6 @@ def test_when_all_is_judged_the_page_says_so(at_work: Callable[[], Window]) -> N
     assert Judgement.objects.count() == 3
 
 
-def test_what_is_typed_without_a_connection_is_saved_when_it_is_back(at_work: Callable[[], Window]) -> None:
-    window = at_work()
-    page = window.page
-    page.context.set_offline(True)
-    press(page, "4", "c")
-    page.keyboard.type("written in a tunnel")
-    expect(page.locator("#saved")).to_have_text("Not saved yet: no connection")
-    page.context.set_offline(False)
-    expect(page.locator("#saved")).to_have_text("Draft saved", timeout=10_000)
-    assert Assignment.objects.get().draft["comment"] == "written in a tunnel"
-    window.problems.clear()
-
-
-def test_a_submission_whose_answer_was_lost_counts_once(at_work: Callable[[], Window]) -> None:
-    window = at_work()
-    page = window.page
-    lost: list[str] = []
-
-    def lose_the_first_answer(route: object) -> None:
-        if lost:
-            route.fallback()  # type: ignore[attr-defined]  # Playwright's Route
-            return
-        lost.append("")
-        route.fetch()  # type: ignore[attr-defined]
-        route.abort()  # type: ignore[attr-defined]
-
-    page.route("**/judgement", lose_the_first_answer)
-    press(page, "2", "Enter")
-    expect(page.locator("#done-today")).to_have_text("1 done today")
-    assert Judgement.objects.count() == 1
-    window.problems.clear()
-
-
-def test_a_second_tab_learns_that_the_first_has_submitted(at_work: Callable[[], Window]) -> None:
-    window = at_work()
-    first = window.page
-    second = first.context.new_page()
-    second.goto(first.url)
-    second.locator("[data-comparison]").wait_for()
-    number = shown_comparison(first)
-    assert shown_comparison(second) == number
-    press(first, "1", "Enter")
-    wait_for_another(first, number)
-    press(second, "8", "c")
-    second.keyboard.type("late")
-    expect(second.locator(".toast")).to_contain_text("already")
-    wait_for_another(second, number)
-    assert Judgement.objects.get().preferred == "left"
-    window.problems.clear()
-
-
-def test_a_lease_that_ran_out_is_told_and_the_judgement_still_accepted(
-    project: Project, annotator: User, at_work: Callable[[], Window]
-) -> None:
-    boss = make_person("boss")
-    project_update(project, actor=boss, lease_seconds=1)
-    page = at_work().page
-    expect(page.get_by_text("The time for this comparison has run out.")).to_be_visible()
-    press(page, "5", "Enter")
-    expect(page.locator("#done-today")).to_have_text("1 done today")
-
-
-def test_a_comparison_that_went_to_somebody_else_is_explained(
-    project: Project, at_work: Callable[[], Window]
-) -> None:
-    boss, colleague = make_person("boss"), make_person("aiko")
-    membership_set(project, colleague, Role.ANNOTATOR)
-    project_update(project, actor=boss, lease_seconds=1)
-    page = at_work().page
-    number = shown_comparison(page)
-    expect(page.get_by_text("The time for this comparison has run out.")).to_be_visible()
-    project_update(project, actor=boss, lease_seconds=600)
-    project.refresh_from_db()
-    taken = comparison_next(project, colleague)
-    assert taken is not None
-    assert taken.comparison_id == number
-    press(page, "5", "Enter")
-    expect(page.locator(".toast")).to_contain_text("went to somebody else")
-    wait_for_another(page, number)
-
-
 def test_the_dialog_goes_on_with_the_next_message(
     project: Project, at_work: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,22 +209,6 @@ def test_the_dialog_goes_on_with_the_next_message(
     expect(page.locator("[data-comparison]")).to_have_attribute("data-dialog", dialog or "")
     expect(page.locator(".context > .turn")).to_contain_text("And for tuples?")
     expect(page.get_by_text("Yes, tuples too.")).to_be_visible()
-
-
-def test_a_dialog_that_cannot_go_on_keeps_the_message_and_offers_a_way_out(
-    at_work: Callable[[], Window],
-) -> None:
-    window = at_work()
-    page = window.page
-    number = shown_comparison(page)
-    press(page, "2", "n")
-    page.keyboard.type("And for tuples?")
-    press(page, "Control+Enter")
-    expect(page.locator(".empty-title")).to_contain_text("Two different live models are needed")
-    expect(page.locator(".waiting-message")).to_have_text("And for tuples?")
-    page.get_by_role("button", name="Leave this dialog").click()
-    wait_for_another(page, number)
-    window.problems.clear()
 
 
 def test_help_and_guidelines_open_from_the_keyboard(at_work: Callable[[], Window]) -> None:
