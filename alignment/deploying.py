@@ -1,12 +1,14 @@
-"""Puts models to work for a project by hand: the first round's models, or any two of the registry."""
+"""Puts models to work for a project by hand, and lets them go again: the first round's models, or any two of
+the registry."""
 
 from collections.abc import Sequence
 
-from accounts.errors import Invalid
+from accounts.errors import Conflict, Invalid
+from alignment.models import Round
 from annotation.models import Project
 from annotation.services import project_deploy
 from registry.models import Checkpoint, Deployment
-from registry.services import deployment_request
+from registry.services import deployment_request, deployment_retire
 
 
 def models_deploy(project: Project, checkpoints: Sequence[Checkpoint]) -> list[Deployment]:
@@ -19,3 +21,20 @@ def models_deploy(project: Project, checkpoints: Sequence[Checkpoint]) -> list[D
     ]
     project_deploy(project, deployments, next_round=project.current_round)
     return deployments
+
+
+def models_retire(project: Project) -> list[Deployment]:
+    """Let the project's models answer no more; their servers end, and what they wrote stays.
+
+    Returns those retired: models that answer for other projects as well go on. Comparisons that are open can
+    still be judged. Raises Conflict while a round of the project is under way, which would wait for them.
+    """
+    running = Round.objects.filter(project=project, state=Round.State.RUNNING).first()
+    if running is not None:
+        raise Conflict(f"{running} is under way and needs the models: wait for its end, or cancel it first.")
+    deployments = list(project.deployments.order_by("pk"))
+    project_deploy(project, [], next_round=project.current_round)
+    retired = [deployment for deployment in deployments if not deployment.projects.exists()]
+    for deployment in retired:
+        deployment_retire(deployment)
+    return retired
