@@ -98,6 +98,16 @@ class EncodedTurn:
         return cls(ids=ids, learned=learned, is_format=is_format)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadResponse:
+    """A generated response, read back from its ids."""
+
+    content: str
+    tool_call: bool
+    well_formed: bool
+    """Whether its special tokens stand where `encode_response` puts them; a missing ending is no harm."""
+
+
 def is_tool_call(message: MessageLike) -> bool:
     """Whether a message is the assistant's call of a tool; nobody else calls one."""
     return message.role == "assistant" and message.tool_call
@@ -152,6 +162,11 @@ class DialogEncoder:
         self._end_header_id = self._id(END_HEADER)
         self._separator_ids = self._encode(HEADER_SEPARATOR)
         self._headers = {role: self._header(role) for role in ROLES}
+        self._special_ids = {
+            token_id
+            for token_id, token in self._tokenizer.get_added_tokens_decoder().items()
+            if token.special
+        }
 
     @classmethod
     def from_folder(cls, path: Path) -> Self:
@@ -204,6 +219,22 @@ class DialogEncoder:
         ids = [*([self._python_tag_id] if tool_call else []), *self._encode(content)]
         ending = self.eom_id if tool_call or goes_on else self.eot_id
         return [*ids, ending], [False] * len(ids) + [True]
+
+    def read_response(self, ids: Sequence[int]) -> ReadResponse:
+        """What a policy generated, up to and with the token at which it stopped.
+
+        A tool call begins with its tag and ends with `<|eom_id|>`, any other answer with `<|eot_id|>`, or
+        with the end of a text where the model knows nothing of turns yet.
+        """
+        body = ids[:-1] if ids and ids[-1] in self.stop_ids else ids
+        tool_call = bool(body) and body[0] == self._python_tag_id
+        endings = (self.eom_id,) if tool_call else (self.eot_id, self.end_of_text_id)
+        return ReadResponse(
+            content=self.decode(ids),
+            tool_call=tool_call,
+            well_formed=self._special_ids.isdisjoint(body[tool_call:])
+            and all(ending in endings for ending in ids[len(body) :]),
+        )
 
     def encode_turn(
         self, messages: Sequence[MessageLike], context: Sequence[MessageLike] = ()

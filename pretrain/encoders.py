@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pretrain.chat_template import TEMPLATE_FILES, read_template
-from pretrain.dialog import CHAT_TEMPLATE, DialogEncoder, EncodedTurn, MessageLike
+from pretrain.dialog import CHAT_TEMPLATE, DialogEncoder, EncodedTurn, MessageLike, ReadResponse
 from pretrain.foreign_dialog import TemplateEncoder
 
 FILES = ("tokenizer.json", *TEMPLATE_FILES, "special_tokens_map.json", "generation_config.json")
@@ -62,6 +62,9 @@ class Encoder(Protocol):
         context: Sequence[MessageLike] = (),
     ) -> tuple[list[int], list[bool]]:
         """A response's ids after its context with the token that ends it, and a mask of format tokens."""
+
+    def read_response(self, ids: Sequence[int]) -> ReadResponse:
+        """A generated response and the token at which it stopped: what `encode_response` would be told."""
 
     def encode_turn(
         self, messages: Sequence[MessageLike], context: Sequence[MessageLike] = ()

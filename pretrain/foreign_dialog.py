@@ -23,7 +23,7 @@ from typing import Self
 from tokenizers import Tokenizer
 
 from pretrain.chat_template import ChatTemplate, Rendered, TemplateRefusal
-from pretrain.dialog import EncodedTurn, MessageLike, piece_text
+from pretrain.dialog import EOM, EncodedTurn, MessageLike, ReadResponse, piece_text
 from pretrain.run import ProgramError
 from pretrain.sealed_tokenizer import SealedTokenizer
 
@@ -124,6 +124,19 @@ class TemplateEncoder:
             raise ProgramError(self._no_tool_calls())
         answer = self._answer(self._rows(context) or PROBE, content)
         return self._encode_answer(answer)
+
+    def read_response(self, ids: Sequence[int]) -> ReadResponse:
+        """What a policy generated. Its calls of tools are text here, unless they stand on special tokens."""
+        special_ids = self._tokenizer.special_ids
+        body = list(ids[:-1] if ids and ids[-1] in self.stop_ids else ids)
+        before = self._tokenizer.encode(self._before).ids
+        inner = body[len(before) :] if body[: len(before)] == before else body
+        return ReadResponse(
+            content=self.decode(ids),
+            tool_call=False,
+            well_formed=set(special_ids.values()).isdisjoint(inner)
+            and special_ids.get(EOM) not in ids[len(body) :],
+        )
 
     def encode_turn(
         self, messages: Sequence[MessageLike], context: Sequence[MessageLike] = ()
