@@ -63,4 +63,5 @@ def encode_sft(example: SftExample, encoder: Encoder) -> list[EncodedExample]:
 
 def sft_turn(example: SftExample) -> tuple[Message, ...]:
     """The assistant's turn whole, the response last."""
-    return (*example.turn, Message(role="assistant", content=example.response))
+    response = Message(role="assistant", content=example.response, tool_call=example.tool_call)
+    return (*example.turn, response)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from alignment.quality.recipe import QualityRecipe
+from alignment.rejection.recipe import Domains, LanguageCheck, SystemPrompts
 from annotation.records import Strength
 from pretrain.run import ProgramConfig
 
@@ -227,22 +228,57 @@ class SamplingConfig(ProgramConfig):
 class RejectionConfig(ProgramConfig):
     """`python -m alignment.sampling.rejection`: K answers a prompt, scored, the best marked.
 
-    Writes CandidateSets to `out` (JSONL, appended prompt by prompt: a killed program goes on where it
-    was). Result: {"num_prompts", "num_tokens", "mean_reward", "mean_best_reward",
-    "reward_by_k": {k: mean reward of the best of the first k}, "share_above_median": the share of prompts
-    whose best answer is above their median}.
+    Writes CandidateSets to `out` (JSONL, appended batch by batch: a killed program goes on where it was).
+    Result: the figures of `alignment.rejection.figures`, with "num_skipped", prompts too long for their
+    policy, and "unmatched_domains", those that are named here and that no prompt has.
     """
 
     policy: Path
+    policy_name: str = "policy"
+    other_policies: dict[str, Path] = {}
+    """Further checkpoint folders, by name."""
+    domain_policies: dict[str, str] = {}
+    """The name of the policy that answers a domain's prompts; `policy` answers all others."""
     reward_model: Path
     prompts: Path
     """JSONL of PromptRecords."""
     num_candidates: int = Field(ge=2)
     """K."""
     sampling: SamplingConfig
+    domains: Domains = {}
+    system_prompts: SystemPrompts = ()
+    language_check: LanguageCheck | None = None
     engine: EngineConfig = EngineConfig()
+    shard: int = Field(default=0, ge=0)
+    num_shards: int = Field(default=1, ge=1)
+    """This program does the batches of `shard` alone. Every shard is given all prompts."""
     out: Path
     """The JSONL of CandidateSets."""
+
+    @property
+    def policies(self) -> dict[str, Path]:
+        """All policies' folders by name."""
+        return {self.policy_name: self.policy, **self.other_policies}
+
+    @model_validator(mode="after")
+    def _every_name_is_known(self) -> Self:
+        unknown = sorted(set(self.domain_policies.values()) - set(self.policies))
+        if unknown:
+            raise ValueError(f"There is no policy {unknown[0]!r}: name it in other_policies.")
+        if self.shard >= self.num_shards:
+            raise ValueError(f"There is no shard {self.shard} of {self.num_shards}: they count from 0.")
+        return self
+
+
+class GatherConfig(ProgramConfig):
+    """`python -m alignment.sampling.gathering`: one file and one result from a stage's shards.
+
+    Writes the CandidateSets of all shards to `out` in the prompts' order. Result: as RejectionConfig's.
+    """
+
+    shards: tuple[Path, ...] = Field(min_length=1)
+    """The shards' run folders."""
+    out: Path
 
 
 class JudgeConfig(ProgramConfig):
@@ -261,10 +297,11 @@ class QualityConfig(ProgramConfig):
     """`python -m alignment.sampling.quality`: the SFT examples that are good enough, from what was sampled.
 
     Writes SftExamples to `out` and every dropped one with its reason to `dropped`. Result: {"num_examples",
-    "sources": {source: number}, "steps": [{"name", "num_in", "num_kept", "dropped": {reason: number},
-    "samples"}] in order, "judge": {"num_judged", "num_unusable", "mean_quality", "mean_difficulty"} or null,
-    "topics": {"num_labelled", "coarse", "fine": accuracies on held-out labels or null, "counts": [{"name",
-    "number", "fine": {name: number}}]} or null, "left_out": sentences on what could not be done}.
+    "sources": {source: number}, "sampled_domains": {domain: number of sampled ones}, "steps": [{"name",
+    "num_in", "num_kept", "dropped": {reason: number}, "samples"}] in order, "judge": {"num_judged",
+    "num_unusable", "mean_quality", "mean_difficulty"} or null, "topics": {"num_labelled", "coarse", "fine":
+    accuracies on held-out labels or null, "counts": [{"name", "number", "fine": {name: number}}]} or null,
+    "left_out": sentences on what could not be done}.
     """
 
     candidates: Path

@@ -22,6 +22,7 @@ from alignment.programs import (
     SamplingConfig,
 )
 from alignment.quality.recipe import QualityRecipe
+from alignment.rejection.recipe import Domains, LanguageCheck, SystemPrompts
 from annotation.records import Strength
 
 STRONG = (Strength.SIGNIFICANTLY_BETTER, Strength.BETTER)
@@ -132,6 +133,17 @@ class RejectionRecipe(RecipePart):
     """K, the answers drawn for each prompt."""
     num_prompts: int = Field(ge=1)
     sampling: SamplingConfig
+    domains: Domains = {}
+    """By domain: temperature, top_p and max_tokens other than in `sampling`."""
+    system_prompts: SystemPrompts = ()
+    """Put before a share of the prompts; later rounds steer tone, style and format with them."""
+    policies: dict[str, str] = {}
+    """By domain: the checkpoint that answers, or "best" for the one that evaluations found best there; the
+    newest round's policy where a domain is not named."""
+    language_check: LanguageCheck | None = None
+    """Refuse answers in another language than their prompt's; None checks nothing, {} all domains."""
+    num_shards: int = Field(default=1, ge=1, le=64)
+    """Programs that share the prompts, for as many workers."""
 
 
 class EvaluationRecipe(RecipePart):

@@ -46,6 +46,16 @@ class SftExample(Record):
     turn: tuple[Message, ...] = Field(default=(), exclude_if=lambda turn: not turn)
     """What the assistant's turn holds before the response: tool calls, each with what the tool answered."""
     response: str
+    tool_call: bool = Field(default=False, exclude_if=lambda tool_call: not tool_call)
+    """Whether the response is for a tool to run. Written only where it is so."""
+
+
+Finish = Literal["stop", "tool_call", "malformed", "length"]
+"""How a sampled answer ended: with its turn, as a whole tool call, in a form that no dialog has (a message
+that ends without its turn, special tokens where none belong), or at the length limit."""
+
+Refusal = Literal["form", "language"]
+"""Why an answer cannot be chosen: it is malformed, or not in its prompt's language."""
 
 
 class Candidate(Record):
@@ -53,16 +63,24 @@ class Candidate(Record):
 
     content: str
     num_tokens: int
-    finish: Literal["stop", "length"]
+    finish: Finish
     reward: float | None = None
+    refused: Refusal | None = Field(default=None, exclude_if=lambda refused: refused is None)
+    """Written only where it is so."""
 
 
 class CandidateSet(Record):
     """All candidates of one prompt, and which one the reward model likes best."""
 
     prompt: PromptRecord
+    """As it was asked: with the system prompt that was put before it."""
     candidates: tuple[Candidate, ...]
-    best: int
+    best: int | None
+    """None where every candidate is refused."""
+    policy: str = ""
+    """The checkpoint that wrote the candidates."""
+    system_prompt: str | None = None
+    """The name of the recipe's system prompt, where one was put before the prompt."""
 
 
 class SampledAnswer(Record):

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from alignment.canary import TOLERANCE, Canary, canary_difference, engine_precision, read_canary
 from alignment.programs import EngineConfig, SamplingConfig
+from alignment.records import Finish
 from alignment.sampling.offline import (
     LLM,
     LlamaForCausalLM,
@@ -28,6 +29,7 @@ from alignment.sampling.options import (
     num_engine_threads,
     same_architecture,
 )
+from annotation.records import Message
 from pretrain.dialog import MessageLike
 from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
@@ -40,7 +42,12 @@ class Answer:
     content: str
     num_tokens: int
     """Tokens sampled, the one that ends the answer included."""
-    finish: Literal["stop", "length"]
+    finish: Finish
+
+    @property
+    def message(self) -> Message:
+        """The answer as a message of a dialog."""
+        return Message(role="assistant", content=self.content, tool_call=self.finish == "tool_call")
 
 
 class PolicyEngine:
@@ -70,6 +77,17 @@ class PolicyEngine:
 
         Answer i of a prompt draws with its seed + i, so seeds must lie apart (`prompt_seed`).
         """
+        return self.answer_each(prompts, seeds, [sampling] * len(prompts), n=n)
+
+    def answer_each(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[int],
+        samplings: Sequence[SamplingConfig],
+        *,
+        n: int,
+    ) -> list[list[Answer]]:
+        """`answer`, each prompt with a sampling of its own."""
         params = [
             SamplingParams(
                 n=n,
@@ -80,7 +98,7 @@ class PolicyEngine:
                 stop_token_ids=list(self.encoder.stop_ids),
                 detokenize=False,
             )
-            for seed in seeds
+            for seed, sampling in zip(seeds, samplings, strict=True)
         ]
         outputs = self._llm.generate(token_prompts(prompts), params, use_tqdm=False)
         return [[self._answer(completion) for completion in output.outputs] for output in outputs]
@@ -110,6 +128,10 @@ class PolicyEngine:
         told = zip(canary.token_ids[1:], output.prompt_logprobs[1:], strict=True)
         return canary_difference(canary, [logprobs[token_id].logprob for token_id, logprobs in told])
 
+    def forget_prompts(self) -> None:
+        """Empty the prefix cache, so that answers do not depend on what was asked before."""
+        self._llm.reset_prefix_cache()
+
     def close(self) -> None:
         """Free the engine's memory. Other engines of this process stand still until a new one is made."""
         shut_down(self._llm)
@@ -137,11 +159,14 @@ class PolicyEngine:
 
     def _answer(self, completion: Any) -> Answer:  # Any: vLLM's CompletionOutput
         assert completion.finish_reason in ("stop", "length"), completion.finish_reason
-        return Answer(
-            content=self.encoder.decode(completion.token_ids),
-            num_tokens=len(completion.token_ids),
-            finish=completion.finish_reason,
-        )
+        ids = list(completion.token_ids)
+        read = self.encoder.read_response(ids)
+        finish: Finish = "tool_call" if read.tool_call else "stop"
+        if completion.finish_reason == "length":
+            finish = "length"
+        elif not read.well_formed:
+            finish = "malformed"
+        return Answer(content=read.content, num_tokens=len(ids), finish=finish)
 
 
 class RewardEngine:
@@ -159,23 +184,33 @@ class RewardEngine:
         )
         self._max_model_len: int = self._llm.model_config.max_model_len
 
-    def rewards(self, context: Sequence[MessageLike], responses: Sequence[str]) -> list[float]:
+    def rewards(self, context: Sequence[MessageLike], responses: Sequence[str | MessageLike]) -> list[float]:
         """The raw reward of each response to one context."""
         return self.rewards_many([(context, responses)])[0]
 
-    def rewards_many(self, cases: Sequence[tuple[Sequence[MessageLike], Sequence[str]]]) -> list[list[float]]:
+    def rewards_many(
+        self, cases: Sequence[tuple[Sequence[MessageLike], Sequence[str | MessageLike]]]
+    ) -> list[list[float]]:
         """The raw rewards of each case's responses, in order. Equal responses are scored once.
 
-        A row longer than the model's limit loses its beginning.
+        A response is a text, or a message where it may be a tool call. A row longer than the model's limit
+        loses its beginning.
         """
-        rows: dict[tuple[int, str], list[int]] = {}
+        rows: dict[tuple[int, str, bool], list[int]] = {}
+        keys: list[list[tuple[int, str, bool]]] = []
         for number, (context, responses) in enumerate(cases):
             prompt = self.encoder.encode_context(context)
-            for response in responses:
-                row = prompt + self.encoder.encode_response(response, context=context)[0]
-                rows[number, response] = row[-self._max_model_len :]
+            keys.append([(number, *spoken(response)) for response in responses])
+            for key in keys[-1]:
+                _, content, tool_call = key
+                response_ids, _ = self.encoder.encode_response(content, tool_call=tool_call, context=context)
+                rows[key] = (prompt + response_ids)[-self._max_model_len :]
         found = dict(zip(rows, self.score(list(rows.values())), strict=True))
-        return [[found[number, response] for response in case[1]] for number, case in enumerate(cases)]
+        return [[found[key] for key in case_keys] for case_keys in keys]
+
+    def forget_prompts(self) -> None:
+        """Empty the prefix cache, so that rewards do not depend on what was scored before."""
+        self._llm.reset_prefix_cache()
 
     def close(self) -> None:
         """Free the engine's memory. Other engines of this process stand still until a new one is made."""
@@ -188,6 +223,11 @@ class RewardEngine:
         params = PoolingParams(use_activation=False)
         outputs = self._llm.encode(token_prompts(rows), params, pooling_task="classify", use_tqdm=False)
         return [float(output.outputs.data[0]) for output in outputs]
+
+
+def spoken(response: str | MessageLike) -> tuple[str, bool]:
+    """What a response says, and whether it says it to a tool."""
+    return (response, False) if isinstance(response, str) else (response.content, response.tool_call)
 
 
 def prompt_seed(seed: int, prompt_id: str) -> int:

@@ -11,8 +11,15 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from alignment.encoding import sft_turn
 from alignment.programs import QualityConfig
-from alignment.quality.examples import best_example, examples_from_candidates, examples_from_edits
+from alignment.quality.examples import (
+    NO_ANSWER,
+    best_candidate,
+    best_example,
+    examples_from_candidates,
+    examples_from_edits,
+)
 from alignment.quality.funnel import Dropped, Funnel, dropped
 from alignment.quality.overlap import EvaluationPrompts, drop_overlap
 from alignment.quality.phrases import balance_phrases
@@ -70,6 +77,7 @@ def run(config: QualityConfig, folder: RunFolder) -> None:
         {
             "num_examples": len(pool.examples),
             "sources": dict(Counter(example.source for example in pool.examples)),
+            "sampled_domains": sampled_domains(pool),
             "steps": pool.funnel.report(),
             "judge": judge,
             "topics": topics,
@@ -84,7 +92,7 @@ def read_pool(config: QualityConfig) -> Pool:
     sampled, left_out = examples_from_candidates(sets)
     preferences = list(read_records(config.preferences, PreferenceRecord))
     edits = examples_from_edits(preferences)
-    bests = [(best_example(each).id, each.candidates[each.best].reward) for each in sets]
+    bests = [(best_example(each).id, best_candidate(each).reward) for each in sets]
     pool = Pool(
         examples=[*sampled, *edits],
         rewards={name: reward for name, reward in bests if reward is not None},
@@ -93,6 +101,12 @@ def read_pool(config: QualityConfig) -> Pool:
     )
     pool.funnel.add("form", len(sets) + len(edits), left_out)
     return pool
+
+
+def sampled_domains(pool: Pool) -> dict[str, int]:
+    """How many sampled answers are left, by domain."""
+    sampled = [example.id for example in pool.examples if example.source == "rejection_sampling"]
+    return dict(Counter(pool.domains[name] for name in sampled))
 
 
 def judge_pool(
@@ -187,7 +201,7 @@ def name_topics(
 
 def dialog(example: SftExample) -> list[Message]:
     """An example whole."""
-    return [*example.context, Message(role="assistant", content=example.response)]
+    return [*example.context, *sft_turn(example)]
 
 
 def nothing_left(left_out: Sequence[Dropped]) -> str:
@@ -196,6 +210,11 @@ def nothing_left(left_out: Sequence[Dropped]) -> str:
         return "There is nothing to learn from: no answer was sampled and none was edited."
     reasons = Counter(each.reason for each in left_out)
     counted = ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
+    if NO_ANSWER["language"] in reasons and reasons.keys() <= set(NO_ANSWER.values()):
+        return (
+            f"No example is left to learn from: {counted}. Check the languages of the prompts, or leave "
+            "rejection.language_check out."
+        )
     if reasons.keys() <= {"empty", "cut off at the length limit", "duplicate"}:
         return f"No example is left to learn from: {counted}. Raise rejection.sampling.max_tokens."
     return (

@@ -1,182 +1,192 @@
 """`python -m alignment.sampling.rejection run.json`: K answers a prompt, scored, the best marked.
 
-Comes in: a policy, a reward model, PromptRecords. Goes out: a JSONL of CandidateSets and the result that
-RejectionConfig describes. Prompts are done in chunks, each appended to `out` when it is scored, so that a
-killed program goes on where it stood; at the end `out` is put into the prompts' order.
+Comes in: policies, a reward model, PromptRecords. Goes out: a JSONL of CandidateSets and the result that
+RejectionConfig describes. Prompts are done in batches, each appended to `out` when it is scored, so that a
+killed program goes on where it stood; at the end `out` is put into the prompts' order. A program that does
+one shard of a stage has all prompts and does its own batches.
 """
 
+import time
 from collections.abc import Sequence
-from pathlib import Path
-from statistics import fmean, median
-from typing import Any
-
-from pydantic import ValidationError
+from dataclasses import dataclass
+from statistics import fmean
 
 from alignment.programs import RejectionConfig
-from alignment.records import Candidate, CandidateSet, PromptRecord
+from alignment.records import Candidate, CandidateSet, Refusal
+from alignment.rejection.draws import Batch, Draw, own_batches, plan_batches, plan_draws, unmatched_domains
+from alignment.rejection.figures import choosable_rewards, figures, rewarded, seconds_by_domain
+from alignment.rejection.languages import in_another_language
+from alignment.sampling.candidates import append, candidate_set, read_finished
 from alignment.sampling.engine import Answer, PolicyEngine, RewardEngine, num_workers, prompt_seed
-from alignment.sampling.prompts import chunks, fitting, read_prompts
+from alignment.sampling.options import model_limit
+from alignment.sampling.prompts import read_prompts
 from alignment.sampling.workers import run_jobs
 from annotation.records import write_records
+from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError, RunFolder, program_main
-
-CHUNK_ANSWERS = 1024
-"""Answers drawn between two appends to `out`: four times what an engine has in hand at once."""
 
 MAX_SAMPLES = 20
 """Answers written into metrics.jsonl for people to read."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of a batch."""
+
+    batch: int
+    found: Sequence[CandidateSet]
+    seconds: float
+    """Of the worker that sampled and scored it."""
+
+
 def run(config: RejectionConfig, folder: RunFolder) -> None:
     """The program. Raises ProgramError for prompts or an `out` that cannot be used."""
-    prompts, num_skipped = fitting(
-        read_prompts(config.prompts), config.policy, config.engine, config.sampling
-    )
-    if not prompts:
+    prompts = read_prompts(config.prompts)
+    draws = fitting_draws(config, plan_draws(config, prompts))
+    if not draws:
         raise ProgramError(f"No prompt of {config.prompts} fits the policy: give shorter ones.")
-    finished = read_finished(config, prompts)
-    left = [prompt for prompt in prompts if prompt.id not in finished]
-    jobs = chunks(left, max(1, CHUNK_ANSWERS // config.num_candidates))
-    folder.progress(len(prompts) - len(left), len(prompts), "prompts")
+    batches = own_batches(config, plan_batches(config, draws))
+    own = [draw for batch in batches for draw in batch.draws]
+    finished = read_finished(config.out, own, config.num_candidates)
+    # A batch is computed whole, also where a kill left a part of it: its answers depend, in their last bits,
+    # on what they are computed with.
+    left = [batch for batch in batches if any(draw.prompt.id not in finished for draw in batch.draws)]
+    folder.progress(len(finished), len(own), "prompts")
     num_samples = 0
 
-    def keep(found: list[CandidateSet]) -> None:
+    def keep(report: Report) -> None:
         nonlocal num_samples
-        append(config.out, found)
-        finished.update({each.prompt.id: each for each in found})
-        folder.progress(len(finished), len(prompts), "prompts")
+        new = [each for each in report.found if each.prompt.id not in finished]
+        append(config.out, new)
+        finished.update({each.prompt.id: each for each in new})
+        folder.metrics(report.batch, seconds=round(report.seconds, 3))
+        folder.progress(len(finished), len(own), "prompts")
         if num_samples < MAX_SAMPLES:
-            num_samples += 1
-            write_sample(folder, found[0])
+            num_samples += write_sample(folder, report.found)
 
     run_jobs(
-        len(jobs),
+        len(left),
         num_processes=num_workers(config.policy, config.engine),
-        start=lambda: Sampler(config, jobs),
+        start=lambda: Sampler(config, left),
         on_report=keep,
     )
-    ordered = [finished[prompt.id] for prompt in prompts]
+    done = {draw.prompt.id for draw in own}
+    ordered = [finished[draw.prompt.id] for draw in draws if draw.prompt.id in done]
     write_records(config.out, ordered)
-    folder.finish({**diagnostics(ordered), "num_skipped": num_skipped})
+    folder.finish(
+        {
+            **figures(ordered, seconds_by_domain(timed_batches(folder, batches, finished))),
+            "num_skipped": len(prompts) - len(draws),
+            "unmatched_domains": unmatched_domains(config, prompts),
+        }
+    )
+
+
+def fitting_draws(config: RejectionConfig, draws: Sequence[Draw]) -> list[Draw]:
+    """The draws whose prompts leave their policies room for an answer."""
+    encoders = {name: encoder_for(folder) for name, folder in config.policies.items()}
+    limits = {name: model_limit(folder, config.engine) for name, folder in config.policies.items()}
+    return [
+        draw
+        for draw in draws
+        if len(encoders[draw.policy].encode_context(draw.prompt.context)) + draw.sampling.max_tokens
+        <= limits[draw.policy]
+    ]
 
 
 class Sampler:
-    """Both models, and the jobs to do with them."""
+    """The reward model, the policy of the batch in hand, and the batches to do."""
 
-    def __init__(self, config: RejectionConfig, jobs: Sequence[Sequence[PromptRecord]]) -> None:
+    def __init__(self, config: RejectionConfig, batches: Sequence[Batch]) -> None:
         num_engines = 2 * num_workers(config.policy, config.engine)
         self._config = config
-        self._jobs = jobs
-        self._policy = PolicyEngine(config.policy, config.engine, num_engines=num_engines)
+        self._batches = batches
+        first = config.policies[batches[0].policy]
+        self._policy = PolicyEngine(first, config.engine, num_engines=num_engines)
         self._reward_model = RewardEngine(config.reward_model, config.engine, num_engines=num_engines)
 
-    def do(self, job: int) -> list[CandidateSet]:
-        """Sample and score a job's prompts."""
-        prompts = self._jobs[job]
-        answers = self._policy.answer(
-            [self._policy.encode(prompt.context) for prompt in prompts],
-            [prompt_seed(self._config.sampling.seed, prompt.id) for prompt in prompts],
-            self._config.sampling,
-            n=self._config.num_candidates,
-        )
+    def do(self, job: int) -> Report:
+        """Sample and score a batch's prompts."""
+        started = time.monotonic()
+        batch = self._batches[job]
+        answers = self._answers(batch)
+        self._reward_model.forget_prompts()
         rewards = self._reward_model.rewards_many(
             [
-                (prompt.context, [answer.content for answer in drawn])
-                for prompt, drawn in zip(prompts, answers, strict=True)
+                (draw.prompt.context, [answer.message for answer in drawn])
+                for draw, drawn in zip(batch.draws, answers, strict=True)
             ]
         )
-        return [
-            candidate_set(prompt, [candidate(*each) for each in zip(drawn, scores, strict=True)])
-            for prompt, drawn, scores in zip(prompts, answers, rewards, strict=True)
+        found = [
+            candidate_set(draw, [self._candidate(draw, *each) for each in zip(drawn, scores, strict=True)])
+            for draw, drawn, scores in zip(batch.draws, answers, rewards, strict=True)
         ]
+        return Report(batch=batch.number, found=found, seconds=time.monotonic() - started)
 
     def close(self) -> None:
         """Free both engines."""
         self._policy.close()
         self._reward_model.close()
 
+    def _answers(self, batch: Batch) -> list[list[Answer]]:
+        folder = self._config.policies[batch.policy]
+        if self._policy.folder != folder:
+            self._policy.swap_weights(folder)
+        self._policy.forget_prompts()
+        return self._policy.answer_each(
+            [self._policy.encode(draw.prompt.context) for draw in batch.draws],
+            [prompt_seed(draw.sampling.seed, draw.prompt.id) for draw in batch.draws],
+            [draw.sampling for draw in batch.draws],
+            n=self._config.num_candidates,
+        )
 
-def candidate(answer: Answer, reward: float) -> Candidate:
-    """An answer and its reward as a record."""
-    return Candidate(
-        content=answer.content, num_tokens=answer.num_tokens, finish=answer.finish, reward=reward
-    )
+    def _candidate(self, draw: Draw, answer: Answer, reward: float) -> Candidate:
+        """An answer and its reward as a record, refused where it could not be learned from."""
+        refused: Refusal | None = None
+        if answer.finish == "malformed":
+            refused = "form"
+        elif self._in_another_language(draw, answer):
+            refused = "language"
+        return Candidate(
+            content=answer.content,
+            num_tokens=answer.num_tokens,
+            finish=answer.finish,
+            reward=reward,
+            refused=refused,
+        )
+
+    def _in_another_language(self, draw: Draw, answer: Answer) -> bool:
+        check = self._config.language_check
+        if check is None or answer.finish == "tool_call":
+            return False
+        return in_another_language(answer.content, draw.prompt, check)
 
 
-def candidate_set(prompt: PromptRecord, candidates: Sequence[Candidate]) -> CandidateSet:
-    """The candidates with the best marked: the highest reward, the first of equals."""
-    rewards = [rewarded(candidate) for candidate in candidates]
-    return CandidateSet(
-        prompt=prompt, candidates=tuple(candidates), best=max(range(len(rewards)), key=rewards.__getitem__)
-    )
-
-
-def rewarded(candidate: Candidate) -> float:
-    """The reward of a candidate that has one."""
-    assert candidate.reward is not None, candidate
-    return candidate.reward
-
-
-def read_finished(config: RejectionConfig, prompts: Sequence[PromptRecord]) -> dict[str, CandidateSet]:
-    """What an earlier run left of these prompts in `out`, by prompt id.
-
-    The rest is dropped from `out`: a line that a kill cut off, a prompt that was changed. Raises
-    ProgramError where it holds another number of candidates.
-    """
-    if not config.out.exists():
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        return {}
-    asked = {prompt.id: prompt for prompt in prompts}
-    finished: dict[str, CandidateSet] = {}
-    for line in config.out.read_bytes().splitlines():
-        try:
-            found = CandidateSet.model_validate_json(line)
-        except ValidationError:
-            continue
-        if len(found.candidates) != config.num_candidates:
-            raise ProgramError(
-                f"{config.out} holds {len(found.candidates)} candidates a prompt, "
-                f"not {config.num_candidates}: remove it or name another file."
+def write_sample(folder: RunFolder, found: Sequence[CandidateSet]) -> bool:
+    """The best answer to the first prompt that has one, and how much better than the mean it is."""
+    for each in found:
+        if each.best is not None:
+            best = each.candidates[each.best]
+            folder.sample(
+                each.prompt.context[-1].content,
+                best.content,
+                reward=rewarded(best),
+                mean_reward=fmean(choosable_rewards(each)),
             )
-        if found.prompt == asked.get(found.prompt.id):
-            finished[found.prompt.id] = found
-    write_records(config.out, finished.values())
-    return finished
+            return True
+    return False
 
 
-def append(out: Path, found: Sequence[CandidateSet]) -> None:
-    """Add a chunk's records in one write."""
-    text = "".join(each.model_dump_json() + "\n" for each in found)
-    with out.open("a", encoding="utf-8") as lines:
-        lines.write(text)
-
-
-def write_sample(folder: RunFolder, found: CandidateSet) -> None:
-    """One prompt's best answer, and how much better than the mean it is."""
-    rewards = [rewarded(candidate) for candidate in found.candidates]
-    folder.sample(
-        found.prompt.context[-1].content,
-        found.candidates[found.best].content,
-        reward=rewards[found.best],
-        mean_reward=fmean(rewards),
-    )
-
-
-def diagnostics(found: Sequence[CandidateSet]) -> dict[str, Any]:  # Any: figures, written as JSON
-    """The figures of the result."""
-    num_candidates = len(found[0].candidates)
-    rewards = [[rewarded(candidate) for candidate in each.candidates] for each in found]
-    powers = [2**power for power in range(num_candidates.bit_length())]
-    return {
-        "num_prompts": len(found),
-        "num_tokens": sum(candidate.num_tokens for each in found for candidate in each.candidates),
-        "mean_reward": fmean(reward for row in rewards for reward in row),
-        "mean_best_reward": fmean(max(row) for row in rewards),
-        "reward_by_k": {
-            str(k): fmean(max(row[:k]) for row in rewards) for k in sorted({*powers, num_candidates})
-        },
-        "share_above_median": fmean(max(row) > median(row) for row in rewards),
-    }
+def timed_batches(
+    folder: RunFolder, batches: Sequence[Batch], finished: dict[str, CandidateSet]
+) -> list[tuple[float, list[CandidateSet]]]:
+    """The seconds of every batch, in this run and in those that were killed, with what it found."""
+    by_number = {batch.number: batch for batch in batches}
+    return [
+        (row["seconds"], [finished[draw.prompt.id] for draw in by_number[row["step"]].draws])
+        for row in folder.read_metrics("metrics")
+        if row["step"] in by_number
+    ]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from alignment.programs import SamplingConfig
 from alignment.records import LabelledPrompt, PromptRecord
+from alignment.rejection.draws import Draw
 from annotation.records import Message, PreferenceRecord, Record, Strength, write_records
 from pretrain.dialog import SPECIAL_TOKENS
 
@@ -33,6 +35,11 @@ def make_prompts(count: int) -> list[PromptRecord]:
         )
         for number in range(count)
     ]
+
+
+def make_draw(prompt: PromptRecord) -> Draw:
+    """The prompt as the only policy is asked it."""
+    return Draw(prompt=prompt, system_prompt=None, policy="policy", sampling=SamplingConfig(max_tokens=16))
 
 
 def make_labels(count: int) -> list[LabelledPrompt]:

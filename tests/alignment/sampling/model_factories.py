@@ -9,7 +9,12 @@ from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaForSequenceClassification
 
 from annotation.records import Message
-from pretrain.checkpoint_folder import canary_token_ids, logprobs, save_checkpoint_folder
+from pretrain.checkpoint_folder import (
+    canary_token_ids,
+    load_causal_lm,
+    logprobs,
+    save_checkpoint_folder,
+)
 from pretrain.encoders import encoder_for
 
 
@@ -45,6 +50,20 @@ def make_tied_policy(folder: Path, tokenizer: Path, *, seed: int) -> Path:
     model.save_pretrained(folder)
     token_ids = canary_token_ids(encoder_for(tokenizer))
     write_canary(folder, token_ids, logprobs(model, token_ids))
+    return folder
+
+
+def make_overfit_policy(folder: Path, policy: Path, ids: list[int], num_context: int) -> Path:
+    """The policy after it learned to go on with `ids` after the first `num_context` of them."""
+    model = load_causal_lm(policy)
+    labels = torch.tensor([[-100] * num_context + ids[num_context:]])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss = model(input_ids=torch.tensor([ids]), labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    save_checkpoint_folder(model, policy, folder)
     return folder
 
 

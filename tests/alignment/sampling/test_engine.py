@@ -1,12 +1,17 @@
 """vLLM inside a program, against transformers: the same answers, the same rewards, proven weights."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from alignment.canary import Canary, read_canary
+from alignment.encoding import encode_sft
 from alignment.programs import SamplingConfig
+from alignment.quality.examples import examples_from_candidates
+from alignment.records import Candidate, SftExample
+from alignment.sampling.candidates import candidate_set
 from alignment.sampling.engine import PolicyEngine, RewardEngine, prompt_seed
 from alignment.training.attention import use_planned_attention
 from alignment.training.forward import target_logprobs
@@ -14,8 +19,8 @@ from alignment.training.rows import Row, language_rows
 from annotation.records import Message
 from pretrain.checkpoint_folder import load_causal_lm
 from tests.alignment.sampling.conftest import ENGINE, Models
-from tests.alignment.sampling.factories import make_prompts
-from tests.alignment.sampling.model_factories import transformers_rewards
+from tests.alignment.sampling.factories import make_draw, make_prompts
+from tests.alignment.sampling.model_factories import make_overfit_policy, transformers_rewards
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore::FutureWarning:vllm")]
 
@@ -72,6 +77,32 @@ def test_answers_depend_on_the_seed_and_not_on_the_company(policy_engine: Policy
 
     assert together[5] == alone[0] != otherwise[0]
     assert len({answer.content for answer in alone[0]}) > 1
+
+
+def test_a_sampled_tool_call_is_learned_token_by_token_as_it_was_sampled(
+    policy_engine: PolicyEngine, reward_engine: RewardEngine, models: Models, tmp_path: Path
+) -> None:
+    encoder = policy_engine.encoder
+    prompt = encoder.encode_context(CONTEXT)
+    call = encoder.encode_response("print(2 + 2)", tool_call=True)[0]
+    caller = make_overfit_policy(tmp_path / "caller", models.policy, prompt + call, len(prompt))
+    policy_engine.swap_weights(caller)
+
+    greedy = SamplingConfig(temperature=0.0, max_tokens=30)
+    ((answer,),) = policy_engine.answer([prompt], [0], greedy, n=1)
+
+    assert (answer.finish, answer.content, answer.num_tokens) == ("tool_call", "print(2 + 2)", len(call))
+    draw = make_draw(make_prompts(1)[0].model_copy(update={"context": CONTEXT}))
+    (reward,) = reward_engine.rewards(CONTEXT, [answer.message])
+    assert reward == pytest.approx(reward_engine.score([prompt + call])[0], abs=1e-4)
+    assert reward != pytest.approx(reward_engine.rewards(CONTEXT, [answer.content])[0], abs=1e-2)
+    candidate = Candidate(
+        content=answer.content, num_tokens=answer.num_tokens, finish=answer.finish, reward=reward
+    )
+    (example,), left_out = examples_from_candidates([candidate_set(draw, [candidate])])
+    assert not left_out
+    (encoded,) = encode_sft(SftExample.model_validate_json(example.model_dump_json()), encoder)
+    assert (encoded.context, encoded.responses) == (prompt, [call])
 
 
 def test_rewards_are_those_of_transformers(reward_engine: RewardEngine, models: Models) -> None:
