@@ -15,6 +15,8 @@ from annotation.models import Project
 from pretrain.run import RunFolder
 
 LOG_BYTES = 20_000
+GATHERS = "alignment.sampling.gathering"
+"""Its result repeats what the shards of rejection sampling did."""
 QUALITY_PROGRAM = "quality"
 """The name of the SFT stage's program that chooses the examples."""
 
@@ -147,7 +149,7 @@ def round_tokens(round_: Round) -> dict[str, int]:
     """Tokens sampled and trained on by the round's programs."""
     programs = Program.objects.filter(stage__round=round_).only("module", "result")
     tokens = {"sampled": 0, "trained": 0}
-    for program in programs:
+    for program in programs.exclude(module=GATHERS):
         kind = "sampled" if program.module.startswith("alignment.sampling") else "trained"
         tokens[kind] += int(program.result.get("num_tokens", 0))
     return tokens

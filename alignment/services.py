@@ -12,8 +12,10 @@ from alignment.advancing import stage_fail
 from alignment.messages import rounds_advance_send
 from alignment.models import Program, Round, Stage
 from alignment.recipe import RoundRecipe
+from alignment.rejection.recipe import BEST
 from alignment.selection import select
 from alignment.stages import STAGES
+from alignment.stages.domain_policies import named_policy
 from alignment.stages.judge import judge_config
 from annotation.models import Project
 from annotation.selectors import preference_records
@@ -26,6 +28,8 @@ from registry.models import Checkpoint, Deployment
 def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launched_by: User | None) -> Round:
     """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed."""
     judge_config(recipe.quality.judge)  # raises where it is a deployment that is not there
+    for name in set(recipe.rejection.policies.values()) - {BEST}:
+        named_policy(name)  # raises where it is not there
     _refuse_unusable_base(base)
     _refuse_missing_data(project, recipe)
     with transaction.atomic():

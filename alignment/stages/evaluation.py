@@ -9,13 +9,13 @@ from alignment.records import PromptRecord
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import (
     SAMPLING,
+    best_earlier_policy,
     checkpoint_path,
     program_add,
     recipe_of,
     stage_checkpoint,
     stage_folder,
 )
-from alignment.stages.rejection_sampling import best_earlier_policy
 from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
 from annotation.records import PreferenceRecord, read_records, write_records
 

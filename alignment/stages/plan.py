@@ -142,6 +142,12 @@ def earlier_rounds(round_: Round) -> QuerySet[Round]:
     return finished.filter(number__lt=round_.number).order_by("-number")
 
 
+def best_earlier_policy(round_: Round) -> Checkpoint:
+    """The averaged policy of the project's newest finished round, else the base."""
+    earlier = earlier_rounds(round_).first()
+    return round_.base if earlier is None else stage_checkpoint(earlier, Stage.Name.AVERAGING, "average")
+
+
 def _average_before(stage: Stage) -> Checkpoint | None:
     """What a moving average moves on from: the stage's average in the newest round from the same base."""
     if average_recipe(stage).method.name != "ema":

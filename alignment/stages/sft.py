@@ -88,9 +88,16 @@ def finish(stage: Stage) -> StageResult:
     """Register the variants and their average; the examples are counted by their source."""
     names = variant_names(len(recipe_of(stage.round).sft))
     reward_model = stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")
-    parents = {name: [(stage.round.base, "initial"), (reward_model, "picked the data")] for name in names}
+    data = [(reward_model, "picked the data"), *((policy, "sampled the data") for policy in _policies(stage))]
+    parents = {name: [(stage.round.base, "initial"), *data] for name in names}
     sources = stage.programs.get(name=QUALITY_PROGRAM).result["sources"]
     return {
         "examples": sources,
         **checkpoints_register(stage, Checkpoint.Kind.SFT, [*names, "average"], parents),
     }
+
+
+def _policies(stage: Stage) -> list[Checkpoint]:
+    """Those that rejection sampling asked."""
+    sampled = stage.round.stages.get(name=Stage.Name.REJECTION_SAMPLING).result.get("policies", {})
+    return list(Checkpoint.objects.filter(name__in=sampled).order_by("pk"))
