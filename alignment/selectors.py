@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from alignment.best_of_k import best_of_k_report
 from alignment.models import Program, Round, Stage
 from annotation.models import Project
 from pretrain.run import RunFolder
@@ -89,20 +90,10 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
 
 
 def best_of_k(round_: Round) -> dict[str, Any] | None:  # Any: of a template
-    """What sampling more answers gained, for the round's page; None before there are figures.
-
-    {"num_prompts", "points": (K, reward of the best of the first K) in order, "share_above_median",
-    "tokens_per_prompt"}.
-    """
-    result = round_.stages.get(name=Stage.Name.REJECTION_SAMPLING).result
-    if len(result.get("reward_by_k", {})) < 2:
-        return None
-    return {
-        "num_prompts": result["num_prompts"],
-        "points": sorted((int(k), reward) for k, reward in result["reward_by_k"].items()),
-        "share_above_median": result.get("share_above_median"),
-        "tokens_per_prompt": round(result["num_tokens"] / result["num_prompts"]),
-    }
+    """What sampling more answers gained and cost, for the round's page; None before there are figures."""
+    stages = {stage.name: stage for stage in round_.stages.all()}
+    kept = _quality_result(stages[Stage.Name.SFT]).get("sampled_domains")
+    return best_of_k_report(stages[Stage.Name.REJECTION_SAMPLING].result, kept)
 
 
 def quality_report(round_: Round) -> dict[str, Any] | None:  # Any: of a template

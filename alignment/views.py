@@ -90,9 +90,14 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def best_of_k_chart(round_: Round) -> dict[str, Any] | None:  # Any: of a template
-    """The figures of best-of-K with their curve."""
+    """The figures of best-of-K with their curves."""
     found = best_of_k(round_)
-    return found and {**found, "chart": curve_chart("best of K", found["points"])}
+    if found is None:
+        return None
+    rows = [found, *found["domains"]]
+    charts = [curve_chart("best of K", row["points"]) if len(row["points"]) > 1 else None for row in rows]
+    all_domains, *domains = [{**row, "chart": chart} for row, chart in zip(rows, charts, strict=True)]
+    return {**all_domains, "domains": domains}
 
 
 @login_required

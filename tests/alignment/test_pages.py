@@ -177,6 +177,53 @@ def test_what_more_candidates_gained_is_shown_in_their_order(page: Client) -> No
         assert shown in text, shown
 
 
+def test_what_each_domain_gained_and_cost_is_shown_and_what_no_prompt_has(
+    page: Client, tmp_path: Path
+) -> None:
+    round_ = make_round()
+    coding = {
+        "num_prompts": 100,
+        "num_chosen": 90,
+        "num_tokens": 9_000,
+        "seconds": 45.0,
+        "share_above_median": 0.5,
+        "reward_by_k": {"1": 0.125, "2": 0.75},
+    }
+    nothing = {**coding, "num_chosen": 0, "share_above_median": None, "reward_by_k": {}}
+    result = {
+        **coding,
+        "num_refused": {"language": 1234},
+        "domains": {"coding": coding, "poems": nothing},
+        "policies": {"newest": 60, "coder": 140},
+        "system_prompts": {"terse": 20},
+        "unmatched_domains": ["codign"],
+    }
+    round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(result=result)
+    url = reverse("round", kwargs={"pk": round_.pk})
+    text = page.get(url).content.decode()
+    for shown in (
+        "no prompt of this round has: codign.",
+        "1,234 in another language",
+        "coder 140, newest 60",
+        "terse 20",
+        "Chosen so far",
+        "<dd>10, all of theirs refused</dd>",
+        "<dd>0.50 s of a worker</dd>",
+        '<td class="num">0.125</td>',
+        '<td class="num">0.750</td>',
+    ):
+        assert shown in text, shown
+    stage = round_.stages.get(name=Stage.Name.SFT)
+    program = make_program(tmp_path, "finish", state=Program.State.FINISHED, stage=stage)
+    quality = {"steps": [{"name": "form", "num_in": 9, "num_kept": 9, "dropped": {}, "samples": []}]}
+    Program.objects.filter(pk=program.pk).update(
+        name="quality", result={**quality, "left_out": [], "sampled_domains": {"coding": 45}}
+    )
+    text = page.get(url).content.decode()
+    for shown in ("Kept by quality control", "<dd>200</dd>", "<dd>1.00 s of a worker</dd>"):
+        assert shown in text, shown
+
+
 def test_what_the_judge_and_the_topic_head_found_is_shown(page: Client, tmp_path: Path) -> None:
     round_ = make_round()
     stage = round_.stages.get(name=Stage.Name.SFT)
