@@ -55,20 +55,20 @@ def test_only_the_domains_that_are_named_are_checked() -> None:
 def test_real_answers_in_english_are_hardly_ever_refused() -> None:
     transcripts = [
         row[side]
-        for row in rows("preferences/hh_helpful_base_test.jsonl.gz")
+        for row in list(rows("preferences/hh_helpful_base_test.jsonl.gz"))[::3]
         for side in ("chosen", "rejected")
     ]
     answers = [transcript.rpartition("\n\nAssistant:")[2] for transcript in transcripts]
     prompt = make_prompt("1")
     refused = [answer for answer in answers if in_another_language(answer, prompt, LanguageCheck())]
-    assert len(answers) > 3000
+    assert len(answers) > 1000
     assert not refused
 
 
 @needs_real_data
 def test_most_real_sentences_of_other_languages_are_told_from_english() -> None:
     english, check = make_prompt("1"), LanguageCheck()
-    sentences = list(rows("text/lingua_sentences_75langs.jsonl.gz"))[::40]
+    sentences = list(rows("text/lingua_sentences_75langs.jsonl.gz"))[::80]
     others = [row for row in sentences if row["lang"] != "en" and len(row["text"]) > 60]
     told = [row for row in others if in_another_language(row["text"], english, check)]
     own = [

@@ -26,15 +26,15 @@ from tests.alignment.sampling.model_factories import transformers_rewards
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore::FutureWarning:vllm")]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-NUM_PROMPTS = 240
+NUM_PROMPTS = 160
 K = 16
 POLITE = SystemPrompt(name="polite", text="Be polite.", share=0.5)
 
 
 def make_config(models: Models, folder: Path, **values: object) -> RejectionConfig:
-    """Two domains, two policies, a system prompt for half of the prompts: five batches."""
+    """Two domains, two policies, a system prompt for half of the prompts: three batches and a short one."""
     prompts = [
-        prompt.model_copy(update={"domain": "coding" if number % 4 == 3 else "sums"})
+        prompt.model_copy(update={"domain": "coding" if number % 10 == 9 else "sums"})
         for number, prompt in enumerate(make_prompts(NUM_PROMPTS))
     ]
     told: dict[str, Any] = {
@@ -45,8 +45,8 @@ def make_config(models: Models, folder: Path, **values: object) -> RejectionConf
         "reward_model": models.reward_model,
         "prompts": write_file(folder / "prompts.jsonl", prompts),
         "num_candidates": K,
-        "sampling": SamplingConfig(max_tokens=12, seed=3),
-        "domains": {"coding": DomainSampling(temperature=0.7, max_tokens=6)},
+        "sampling": SamplingConfig(max_tokens=8, seed=3),
+        "domains": {"coding": DomainSampling(temperature=0.7, max_tokens=5)},
         "system_prompts": (POLITE,),
         "language_check": LanguageCheck(domains=("poems",)),
         "engine": ENGINE,
@@ -112,7 +112,7 @@ def test_three_shards_one_of_them_killed_write_what_one_program_writes(
     killed = configs[0].model_copy(update={"engine": two_workers})
     left_behind = kill_after_the_first_batch(killed, shards[0])
     num_done = left_behind.count(b"\n")
-    assert 0 < num_done < NUM_PROMPTS / 3
+    assert 0 < num_done < 80
     configs[0].out.write_bytes(left_behind + b'{"prompt": {"id": "prompt-2')
 
     for config, shard in zip(configs, shards, strict=True):
@@ -126,9 +126,8 @@ def test_three_shards_one_of_them_killed_write_what_one_program_writes(
 
     assert set(left_behind.splitlines()) <= set(configs[0].out.read_bytes().splitlines())
     dones = [(row["done"], row["total"]) for row in shards[0].read_metrics("progress")]
-    total = result_of(shards[0])["num_prompts"]
-    assert (num_done, total) in dones
-    assert dones[-1] == (total, total)
+    assert (num_done, 80) in dones
+    assert dones[-1] == (80, 80)
     assert (gathered.path / "candidates.jsonl").read_bytes() == (whole.path / "candidates.jsonl").read_bytes()
     assert timeless(result_of(gathered)) == timeless(result_of(whole))
     spent = sum(result_of(shard)["seconds"] for shard in shards)
@@ -150,15 +149,15 @@ def test_each_domain_has_its_policy_its_sampling_and_its_figures(whole: RunFolde
     found = candidates_of(whole)
     assert [each.prompt.id for each in found] == [f"prompt-{number}" for number in range(NUM_PROMPTS)]
     assert {(each.prompt.domain, each.policy) for each in found} == {("sums", "newest"), ("coding", "coder")}
-    most = {"sums": 12, "coding": 6}
+    most = {"sums": 8, "coding": 5}
     for domain, num_tokens in most.items():
         own = [candidate for each in found if each.prompt.domain == domain for candidate in each.candidates]
         assert max(candidate.num_tokens for candidate in own) == num_tokens
     result = result_of(whole)
-    assert result["policies"] == {"newest": 180, "coder": 60}
+    assert result["policies"] == {"newest": 144, "coder": 16}
     assert {name: each["num_prompts"] for name, each in result["domains"].items()} == {
-        "coding": 60,
-        "sums": 180,
+        "coding": 16,
+        "sums": 144,
     }
     assert result["seconds"] > 0
     assert result["unmatched_domains"] == ["poems"]
@@ -193,7 +192,7 @@ def test_answers_that_have_not_the_form_of_one_are_refused(whole: RunFolder) -> 
     candidates = [candidate for each in candidates_of(whole) for candidate in each.candidates]
     counts = Counter(candidate.finish for candidate in candidates)
     # Models of random weights draw special tokens as often as others.
-    assert min(counts[name] for name in ("stop", "malformed", "length")) > 100
+    assert min(counts[name] for name in ("stop", "malformed", "length")) > 20
     assert result_of(whole)["num_finished"] == counts
     assert result_of(whole)["num_refused"] == {"form": counts["malformed"]}
     assert {candidate.finish for candidate in candidates if candidate.refused} == {"malformed"}
