@@ -206,7 +206,7 @@ def test_what_each_domain_gained_and_cost_is_shown_and_what_no_prompt_has(
         "1,234 in another language",
         "coder 140, newest 60",
         "terse 20",
-        "Chosen so far",
+        "<dt>Chosen</dt><dd>90 answers</dd>",
         "<dd>10, all of theirs refused</dd>",
         "<dd>0.50 s of a worker</dd>",
         '<td class="num">0.125</td>',
