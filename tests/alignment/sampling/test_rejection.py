@@ -81,3 +81,16 @@ def test_candidates_of_another_k_are_refused(models: Models, tmp_path: Path) -> 
 
     with pytest.raises(ProgramError, match="holds 3 candidates a prompt, not 16"):
         run(config, RunFolder(tmp_path))
+
+
+def test_a_shard_for_which_no_batch_is_left_finishes_without_an_engine(
+    models: Models, tmp_path: Path
+) -> None:
+    config = make_config(models, tmp_path, num_prompts=3)
+    folder = RunFolder(tmp_path)
+
+    run(config.model_copy(update={"shard": 1, "num_shards": 2}), folder)
+
+    result = folder.read_result()
+    assert result is not None
+    assert (result["num_prompts"], result["domains"], config.out.read_bytes()) == (0, {}, b"")
