@@ -62,7 +62,9 @@ class TrainingConfig(ProgramConfig):
     """Longer examples are left out, and counted in the result."""
     precision: Precision = "fp32"
     num_threads: int = Field(default=1, ge=1)
-    """torch threads of this process."""
+    """torch threads of one process."""
+    num_processes: int = Field(default=1, ge=1)
+    """Processes that share the weights and the microbatches of one training, on one machine."""
     checkpoint_seconds: float = Field(default=300, gt=0)
     """How often to checkpoint for resuming."""
     recompute_activations: bool = False

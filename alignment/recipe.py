@@ -182,7 +182,9 @@ class RoundRecipe(RecipePart):
     """Longer examples are left out of training and counted."""
     max_tokens_per_microbatch: int = Field(default=8192, ge=16)
     num_threads: int = Field(default=1, ge=1)
-    """torch threads of one training program; variants run side by side."""
+    """torch threads of one training process; variants run side by side."""
+    num_processes: int = Field(default=1, ge=1)
+    """Processes that share each training, its weights and its work: as many as there are GPUs."""
     lora: LoraConfig | None = None
     """Train adapters in place of whole weights: reward model, SFT and DPO alike."""
     recompute_activations: bool = False

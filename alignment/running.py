@@ -75,11 +75,24 @@ def program_run(program: Program) -> None:
     _record_end(program, folder, returncode)
 
 
+def program_command(module: str, folder: RunFolder) -> list[str]:
+    """How a program is started: by torch's launcher where its `run.json` asks for several processes."""
+    num_processes = json.loads(folder.config_path.read_text()).get("num_processes", 1)
+    program = ["-m", module, str(folder.config_path)]
+    if num_processes == 1:
+        return [sys.executable, *program]
+    return [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *("--nproc-per-node", str(num_processes)),
+        *program,
+    ]
+
+
 def _follow(program: Program, folder: RunFolder) -> int:
     """Start the process, renew the lease and publish progress until it ends; its exit status."""
     with (folder.path / "log.txt").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", program.module, str(folder.config_path)],
+            program_command(program.module, folder),
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -148,12 +161,18 @@ def _kill_leftover(program: Program) -> None:
 
 def stop_group(process: "subprocess.Popen[bytes]") -> None:
     """Ask the process and its children to stop, and kill them if they do not."""
+    # torch's launcher starts its processes in groups of their own and tells them to stop itself, but cannot
+    # when it is killed.
+    children = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    for child in children:
+        if child.is_running():
+            child.kill()
 
 
 def stop_child(process: "subprocess.Popen[bytes]") -> None:

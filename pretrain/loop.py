@@ -11,24 +11,36 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pretrain.processes import any_of, is_first, num_processes, own_places, summed
 from pretrain.run import ProgramConfig, ProgramError, RunFolder
+from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
 
 B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 LossFunction = Callable[[nn.Module, B], tuple[Tensor, dict[str, float]]]
 """This microbatch's share of the step's loss (normalisers over the whole step are already in the
 microbatch), and additive shares of the step's metrics. A metric `num_tokens` gives tokens per second."""
+
+
+class Microbatches(Protocol[B_co]):
+    """A step's microbatches: a sequence, of which a process asks for its own only."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> B_co: ...
+
 
 CHECKPOINT_NAME = "checkpoint.pt"
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -138,7 +150,7 @@ class Reporter:
 def train(
     *,
     model: nn.Module,
-    batch_at: Callable[[int], Sequence[B]],
+    batch_at: Callable[[int], Microbatches[B]],
     loss: LossFunction[B],
     config: LoopConfig,
     folder: RunFolder,
@@ -174,10 +186,12 @@ def train(
                 after_step(state.step)
             reporter.report(state.step, metrics, rate)
             finished = state.step == config.num_steps
-            if finished or terminated.is_set() or now - last >= config.checkpoint_seconds:
+            due = now - last >= config.checkpoint_seconds
+            stopping, due = any_of([terminated.is_set(), due])
+            if finished or stopping or due:
                 save_checkpoint(checkpoint, model, optimizer, state, config)
                 last = now
-            if terminated.is_set() and not finished:
+            if stopping and not finished:
                 sys.exit(EXIT_TERMINATED)
     return state.result(config.num_steps)
 
@@ -215,7 +229,7 @@ def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
 def take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    microbatches: Sequence[B],
+    microbatches: Microbatches[B],
     loss: LossFunction[B],
     learning_rate: float,
     config: LoopConfig,
@@ -224,13 +238,15 @@ def take_step(
     device = next(model.parameters()).device.type
     metrics = {"loss": 0.0}
     optimizer.zero_grad(set_to_none=True)
-    for microbatch in microbatches:
+    for place, counts in own_places(len(microbatches)):
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
-            share, shares = loss(model, microbatch)
-        share.backward()
-        metrics["loss"] += share.item()
-        add_up(metrics, shares)
-    grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            share, shares = call(model, loss, microbatches[place])
+        (share if counts else 0 * share).backward()
+        add_up(metrics, {"loss": share.item(), **shares} if counts else dict.fromkeys(shares, 0.0))
+    metrics = summed(metrics)
+    trained = [weight for weight in model.parameters() if weight.grad is not None]
+    grad_norm = total_norm([weight.grad for weight in trained])
+    nn.utils.clip_grads_with_norm_(trained, config.max_grad_norm, grad_norm)
     metrics["grad_norm"] = grad_norm.item()
     # An update with a gradient that is no number would spoil the weights: the caller raises instead.
     if math.isfinite(metrics["grad_norm"]):
@@ -265,15 +281,20 @@ def num_final_steps(num_steps: int) -> int:
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig
 ) -> None:
-    """Write the checkpoint aside and rename it, so that `path` is always whole."""
+    """Write the checkpoint aside and rename it, so that `path` is always whole.
+
+    It is the same for any number of processes, and any other number can go on from it.
+    """
     content = {
         "config": fingerprint(config),
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "model": gathered(weights_of(model)),
+        "optimizer": gathered(optimizer.state_dict()),
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "state": vars(state),
     }
+    if not is_first():
+        return
     aside = path.with_name(f".{path.name}.writing")
     with aside.open("wb") as out:
         torch.save(content, out)
@@ -288,13 +309,14 @@ def load_checkpoint(
     """Put the checkpoint at `path` into model and optimizer; a fresh state where there is none."""
     if not path.exists():
         return LoopState()
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    # Several processes each take their parts out of the file, and none needs it whole in memory.
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=num_processes() > 1)
     if content["config"] != fingerprint(config):
         raise ProgramError(
             f"{path} is of another configuration: delete it to start anew, or use another run folder."
         )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
+    load_weights(model, content["model"])
+    load_optimizer(optimizer, content["optimizer"])
     torch.set_rng_state(content["random"])
     if content["random_cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(content["random_cuda"])

@@ -76,8 +76,12 @@ class RunFolder:
         write_atomically(self.result_path, json.dumps(result, indent=2, sort_keys=True))
 
     def fail(self, sentence: str) -> None:
-        """Write `error.json`: the run cannot go on, and why."""
-        write_atomically(self.error_path, json.dumps({"error": sentence}))
+        """Write `error.json`: the run cannot go on, and why.
+
+        The first sentence stays: what follows in other processes of the run is a consequence of it.
+        """
+        if not self.error_path.exists():
+            write_atomically(self.error_path, json.dumps({"error": sentence}))
 
     def read_result(self) -> dict[str, Any] | None:  # Any: each program has its own result
         """The result, or None while there is none."""
@@ -109,6 +113,16 @@ class RunFolder:
         line = json.dumps({"time": round(time.time(), 3), **row}, ensure_ascii=False) + "\n"
         with self.metrics_path.open("a", encoding="utf-8") as lines:
             lines.write(line)
+
+
+class Onlooker(RunFolder):
+    """The run folder for all processes of a training but the first: what they tell it is dropped."""
+
+    def finish(self, result: dict[str, Any]) -> None:  # Any: each program has its own result
+        """Leave the result to the first process."""
+
+    def _append(self, row: dict[str, Any]) -> None:  # Any: JSON rows
+        """Leave metrics, progress and samples to the first process."""
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -53,6 +53,7 @@ def training_options(stage: Stage, name: str, variant: VariantRecipe) -> dict[st
         "max_row_tokens": recipe.max_row_tokens,
         "precision": recipe.precision,
         "num_threads": recipe.num_threads,
+        "num_processes": recipe.num_processes,
         "lora": recipe.lora,
         "recompute_activations": recipe.recompute_activations,
     }

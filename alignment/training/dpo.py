@@ -16,10 +16,20 @@ from alignment.programs import DpoConfig
 from alignment.training.forward import target_logprobs
 from alignment.training.inputs import preference_inputs
 from alignment.training.losses import DpoTerms, Metrics, dpo_loss
-from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
+from alignment.training.program import (
+    context_window,
+    cut_step,
+    finish,
+    load_initial,
+    placed,
+    run_loop,
+    start,
+    training_main,
+)
 from alignment.training.reference import reference_logprobs
 from alignment.training.rows import LanguageRows, Row, best_pairs, language_rows
-from pretrain.run import RunFolder, program_main
+from alignment.training.schedule import LaidOut
+from pretrain.run import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +54,7 @@ def run(config: DpoConfig, folder: RunFolder) -> None:
     window = context_window(config.initial)
     inputs = preference_inputs(config.train, encoder, config.max_row_tokens, window)
     rows = inputs.rows if config.mask_format_tokens else [without_format(row) for row in inputs.rows]
-    model = load_initial(config, encoder)
+    model = placed(load_initial(config, encoder), config)
     reference = reference_logprobs(model, rows, config, folder)
     loop = run_loop(
         config,
@@ -74,35 +84,34 @@ def without_format(row: Row) -> Row:
 
 def step_batches(
     step: int, rows: Sequence[Row], reference: Sequence[Tensor], config: DpoConfig
-) -> list[DpoBatch]:
+) -> LaidOut[DpoBatch]:
     """The microbatches of a step; `reference` has each row's log-probabilities under the reference."""
     cut = cut_step(step, rows, config)
     examples_of_step = [example for examples in cut for example in examples]
     num_pairs = sum(len(rows[example].responses) - 1 for example in examples_of_step)
     num_best_tokens = sum(len(rows[example].responses[0]) for example in examples_of_step)
-    batches = []
-    for examples in cut:
+
+    def lay_out(examples: Sequence[int]) -> DpoBatch:
         batch_rows = [rows[example] for example in examples]
         chosen, rejected = best_pairs(batch_rows)
-        batches.append(
-            DpoBatch(
-                rows=language_rows(batch_rows),
-                chosen_P=torch.tensor(chosen),
-                rejected_P=torch.tensor(rejected),
-                best_R=torch.tensor(
-                    [
-                        place == 0
-                        for row in batch_rows
-                        for place, tokens in enumerate(row.responses)
-                        for _ in tokens
-                    ]
-                ),
-                reference_S=torch.cat([reference[example] for example in examples]),
-                num_pairs=num_pairs,
-                num_best_tokens=num_best_tokens,
-            )
+        return DpoBatch(
+            rows=language_rows(batch_rows),
+            chosen_P=torch.tensor(chosen),
+            rejected_P=torch.tensor(rejected),
+            best_R=torch.tensor(
+                [
+                    place == 0
+                    for row in batch_rows
+                    for place, tokens in enumerate(row.responses)
+                    for _ in tokens
+                ]
+            ),
+            reference_S=torch.cat([reference[example] for example in examples]),
+            num_pairs=num_pairs,
+            num_best_tokens=num_best_tokens,
         )
-    return batches
+
+    return LaidOut(cut, lay_out)
 
 
 def terms_of(config: DpoConfig) -> DpoTerms:
@@ -133,4 +142,4 @@ def policy_loss(model: nn.Module, batch: DpoBatch, *, terms: DpoTerms) -> tuple[
 
 
 if __name__ == "__main__":
-    program_main(DpoConfig, run)
+    training_main(DpoConfig, run)

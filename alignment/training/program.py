@@ -16,12 +16,22 @@ from alignment.training.attention import use_planned_attention
 from alignment.training.forward import check_shared_prefix
 from alignment.training.lora import add_adapters, merge_adapters
 from alignment.training.rows import Row, to_device
-from alignment.training.schedule import microbatches, num_steps, step_examples
+from alignment.training.schedule import LaidOut, microbatches, num_steps, step_examples
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.checkpoint_folder import load_causal_lm, save_checkpoint_folder
 from pretrain.encoders import Encoder, encoder_for
-from pretrain.loop import LoopConfig, LoopResult, LossFunction, NotFinite, discard_checkpoint, train
-from pretrain.run import ProgramError, RunFolder
+from pretrain.loop import (
+    LoopConfig,
+    LoopResult,
+    LossFunction,
+    Microbatches,
+    NotFinite,
+    discard_checkpoint,
+    train,
+)
+from pretrain.processes import is_first, process_group
+from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
+from pretrain.sharding import ShardedModel, call, whole_model
 
 BatchT = TypeVar("BatchT")
 ConfigT = TypeVar("ConfigT", bound=TrainingConfig)
@@ -30,6 +40,16 @@ LOG_ROWS = 100
 """About how many rows of metrics a training leaves."""
 NAMED = 5
 """Examples that an error names."""
+
+
+def training_main(config_type: type[ConfigT], run: Callable[[ConfigT, RunFolder], None]) -> None:
+    """The body of `python -m PROGRAM run.json`, alone or as one of the processes that share a training."""
+
+    def run_together(config: ConfigT, folder: RunFolder) -> None:
+        with process_group(config.num_processes):
+            run(config, folder if is_first() else Onlooker(folder.path))
+
+    program_main(config_type, run_together)
 
 
 def start(config: TrainingConfig) -> Encoder:
@@ -47,13 +67,20 @@ def context_window(folder: Path) -> int | None:
 
 
 def load_initial(config: TrainingConfig, encoder: Encoder) -> nn.Module:
-    """The causal language model to start from, on the device to train on."""
+    """The causal language model to start from, on the CPU."""
     model = load_causal_lm(config.initial)
     use_planned_attention(model)
     check_shared_prefix(model)
     if config.lora is not None:
         add_adapters(model, config.lora)
-    return model.to(training_device())
+    return model
+
+
+def placed(model: nn.Module, config: TrainingConfig) -> nn.Module:
+    """The model to train where it trains: on the device, or in parts on those of all processes."""
+    if config.recompute_activations:
+        model.gradient_checkpointing_enable()
+    return ShardedModel(model) if config.num_processes > 1 else model.to(training_device())
 
 
 def training_device() -> torch.device:
@@ -64,7 +91,11 @@ def training_device() -> torch.device:
 def cut_step(step: int, rows: Sequence[Row], config: TrainingConfig) -> list[list[int]]:
     """The microbatches of a step, as indices into `rows`."""
     examples = step_examples(step, len(rows), config.optimizer, config.seed)
-    cut = microbatches([rows[example].num_tokens for example in examples], config.max_tokens_per_microbatch)
+    cut = microbatches(
+        [rows[example].num_tokens for example in examples],
+        config.max_tokens_per_microbatch,
+        config.num_processes,
+    )
     return [[examples[place] for place in places] for places in cut]
 
 
@@ -75,7 +106,7 @@ def run_loop(
     model: nn.Module,
     rows: Sequence[Row],
     names: Sequence[str],
-    batches: Callable[[int, ConfigT], Sequence[BatchT]],
+    batches: Callable[[int, ConfigT], LaidOut[BatchT]],
     loss: LossFunction[BatchT],
 ) -> LoopResult:
     """Train `model` in place over the config's epochs.
@@ -84,8 +115,6 @@ def run_loop(
     ProgramError names the examples that make it so.
     """
     device = training_device()
-    if config.recompute_activations:
-        model.gradient_checkpointing_enable()
     steps = num_steps(len(rows), config.optimizer)
     loop_config = LoopConfig(
         num_steps=steps,
@@ -102,8 +131,8 @@ def run_loop(
         seed=config.seed,
     )
 
-    def batch_at(step: int) -> list[BatchT]:
-        return [to_device(batch, device) for batch in batches(step, config)]
+    def batch_at(step: int) -> Microbatches[BatchT]:
+        return batches(step, config).then(lambda batch: to_device(batch, device))
 
     try:
         return train(model=model, batch_at=batch_at, loss=loss, config=loop_config, folder=folder)
@@ -111,7 +140,7 @@ def run_loop(
         alone = config.model_copy(update={"max_tokens_per_microbatch": 1})
         examples = [example for (example,) in cut_step(error.step, rows, alone)]
         with torch.no_grad():
-            losses = [loss(model, to_device(batch, device))[0] for batch in batches(error.step, alone)]
+            losses = [call(model, loss, to_device(batch, device))[0] for batch in batches(error.step, alone)]
         guilty = {
             names[example]: None
             for example, value in zip(examples, losses, strict=True)
@@ -140,10 +169,13 @@ def finish(
     loop: LoopResult,
     more: dict[str, Any],  # Any: each program's own figures
 ) -> None:
-    """Write the checkpoint folder, then the result."""
+    """Write the checkpoint folder, then the result; of several processes the first does."""
+    whole = whole_model(model)
+    if whole is None:
+        return
     if config.lora is not None:
-        merge_adapters(model)
-    save_checkpoint_folder(model, config.initial, config.out)
+        merge_adapters(whole)
+    save_checkpoint_folder(whole, config.initial, config.out)
     folder.finish(
         {
             "num_examples": num_examples,

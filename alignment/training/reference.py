@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from alignment.programs import DpoConfig
 from alignment.training.forward import target_logprobs
 from alignment.training.losses import response_sums
+from alignment.training.measuring import response_values
 from alignment.training.rows import Row, language_rows, to_device
-from alignment.training.schedule import microbatches
+from pretrain.processes import is_first, wait_for_all
 from pretrain.run import RunFolder
+from pretrain.sharding import whole_weights
 
 CACHE_NAME = "reference.safetensors"
 
@@ -40,35 +42,34 @@ def reference_logprobs(
         if missing:
             found = compute_logprobs(model, [rows[place] for place in missing], config)
             known |= {keys[place]: logprobs for place, logprobs in zip(missing, found, strict=True)}
-            write_cache(path, reference, known)
+            if is_first():
+                write_cache(path, reference, known)
     return [known[key] for key in keys]
 
 
-@torch.no_grad()
 def compute_logprobs(model: nn.Module, rows: Sequence[Row], config: DpoConfig) -> list[Tensor]:
     """The log-probability of each row's responses, in the precision of the training."""
-    model.eval()
     device = next(model.parameters()).device
-    found: list[Tensor] = [torch.empty(0)] * len(rows)
-    for examples in microbatches([row.num_tokens for row in rows], config.max_tokens_per_microbatch):
-        batch = to_device(language_rows([rows[example] for example in examples]), device)
+
+    def logprobs_of(model: nn.Module, few: Sequence[Row]) -> Tensor:
+        batch = to_device(language_rows(few), device)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logprobs_R = target_logprobs(model, batch) * ~batch.format_R
-        sums_S = response_sums(logprobs_R, batch.response_R, batch.num_responses).cpu()
-        for example, sums in zip(
-            examples, sums_S.split([len(rows[example].responses) for example in examples]), strict=True
-        ):
-            found[example] = sums.clone()
-    return found
+        return response_sums(logprobs_R, batch.response_R, batch.num_responses)
+
+    return response_values(model, rows, config.max_tokens_per_microbatch, logprobs_of)
 
 
 @contextmanager
 def whole_use(path: Path) -> Iterator[None]:
-    """Keep the cache to this process while the block runs; others wait."""
+    """Keep the cache to this program while the block runs, to all of its processes; other programs wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_first():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_all()
         yield
+        wait_for_all()
 
 
 def read_cache(path: Path, reference: str) -> dict[str, Tensor]:
@@ -94,7 +95,7 @@ def reference_key(model: nn.Module, config: DpoConfig) -> str:
     Without adapters, which begin with no effect.
     """
     digest = hashlib.sha256(config.precision.encode())
-    for name, weight in model.state_dict().items():
+    for name, weight in whole_weights(model):
         if "lora_" in name:
             continue
         digest.update(name.encode())

@@ -7,6 +7,7 @@ a response's last token is its reward: transformers gives it as the logit, vLLM'
 
 import copy
 import itertools
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,21 @@ from alignment.programs import RewardConfig
 from alignment.training.forward import response_rewards
 from alignment.training.inputs import Inputs, preference_inputs
 from alignment.training.losses import Metrics, ranked_reward_loss
-from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
+from alignment.training.measuring import response_values
+from alignment.training.program import (
+    context_window,
+    cut_step,
+    finish,
+    load_initial,
+    placed,
+    run_loop,
+    start,
+    training_main,
+)
 from alignment.training.rows import RewardRows, Row, plain_reward_rows, ranking_pairs, reward_rows, to_device
-from alignment.training.schedule import microbatches
+from alignment.training.schedule import LaidOut
 from annotation.records import PreferenceRecord, Strength
-from pretrain.run import ProgramError, RunFolder, program_main
+from pretrain.run import ProgramError, RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +61,7 @@ def run(config: RewardConfig, folder: RunFolder) -> None:
         preference_inputs(config.holdout, encoder, config.max_row_tokens, window) if config.holdout else None
     )
     check_padding(inputs.rows[0], encoder.pad_id)
-    model = reward_model_from(load_initial(config, encoder), encoder.pad_id)
+    model = placed(reward_model_from(load_initial(config, encoder), encoder.pad_id), config)
     margins = [pair_margins(record, config.margins) for record in inputs.records]
     loop = run_loop(
         config,
@@ -111,13 +122,14 @@ def pair_margins(record: PreferenceRecord, margins: Mapping[Strength, float]) ->
 
 def step_batches(
     step: int, rows: Sequence[Row], config: RewardConfig, margins: Sequence[Sequence[float]] = ()
-) -> list[RewardBatch]:
+) -> LaidOut[RewardBatch]:
     """The microbatches of a step; `margins` has those of each row's pairs."""
     cut = cut_step(step, rows, config)
-    pairs = [ranking_pairs([rows[example] for example in examples]) for examples in cut]
-    num_pairs = sum(len(better) for better, _ in pairs)
-    return [
-        RewardBatch(
+    num_pairs = sum(math.comb(len(rows[example].responses), 2) for examples in cut for example in examples)
+
+    def lay_out(examples: Sequence[int]) -> RewardBatch:
+        better, worse = ranking_pairs([rows[example] for example in examples])
+        return RewardBatch(
             rows=lay_out_rewards(step, examples, rows, config),
             better_P=torch.tensor(better),
             worse_P=torch.tensor(worse),
@@ -126,8 +138,8 @@ def step_batches(
             else None,
             num_pairs=num_pairs,
         )
-        for examples, (better, worse) in zip(cut, pairs, strict=True)
-    ]
+
+    return LaidOut(cut, lay_out)
 
 
 def lay_out_rewards(
@@ -170,19 +182,15 @@ def holdout_accuracy(
     return pair_accuracy(margins)
 
 
-@torch.no_grad()
 def all_rewards(model: nn.Module, rows: Sequence[Row], max_tokens: int) -> list[list[float]]:
     """The reward of each row's responses, in their order, in fp32."""
-    model.eval()
     device = next(model.parameters()).device
-    found: list[list[float]] = [[] for _ in rows]
-    for examples in microbatches([row.num_tokens for row in rows], max_tokens):
-        batch = to_device(reward_rows([rows[example] for example in examples]), device)
-        rewards = iter(response_rewards(model, batch).tolist())
-        for example in examples:
-            found[example] = [next(rewards) for _ in rows[example].responses]
-    return found
+
+    def rewards_of(model: nn.Module, few: Sequence[Row]) -> Tensor:
+        return response_rewards(model, to_device(reward_rows(few), device))
+
+    return [rewards.tolist() for rewards in response_values(model, rows, max_tokens, rewards_of)]
 
 
 if __name__ == "__main__":
-    program_main(RewardConfig, run)
+    training_main(RewardConfig, run)

@@ -16,9 +16,19 @@ from alignment.records import SftExample
 from alignment.training.forward import target_logprobs
 from alignment.training.inputs import Inputs, sft_inputs
 from alignment.training.losses import Metrics, nll_loss
-from alignment.training.program import context_window, cut_step, finish, load_initial, run_loop, start
+from alignment.training.program import (
+    context_window,
+    cut_step,
+    finish,
+    load_initial,
+    placed,
+    run_loop,
+    start,
+    training_main,
+)
 from alignment.training.rows import LanguageRows, Row, language_rows
-from pretrain.run import ProgramError, RunFolder, program_main
+from alignment.training.schedule import LaidOut
+from pretrain.run import ProgramError, RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +45,7 @@ def run(config: SftConfig, folder: RunFolder) -> None:
     encoder = start(config)
     window = context_window(config.initial)
     inputs = mixed(sft_inputs(config.train, encoder, config.max_row_tokens, window), config)
-    model = load_initial(config, encoder)
+    model = placed(load_initial(config, encoder), config)
     loop = run_loop(
         config,
         folder,
@@ -79,14 +89,16 @@ def mixed(inputs: Inputs[SftExample], config: SftConfig) -> Inputs[SftExample]:
     )
 
 
-def step_batches(step: int, rows: Sequence[Row], config: SftConfig) -> list[SftBatch]:
+def step_batches(step: int, rows: Sequence[Row], config: SftConfig) -> LaidOut[SftBatch]:
     """The microbatches of a step."""
     cut = cut_step(step, rows, config)
     num_targets = sum(len(rows[example].responses[0]) for examples in cut for example in examples)
-    return [
-        SftBatch(rows=language_rows([rows[example] for example in examples]), num_targets=num_targets)
-        for examples in cut
-    ]
+    return LaidOut(
+        cut,
+        lambda examples: SftBatch(
+            rows=language_rows([rows[example] for example in examples]), num_targets=num_targets
+        ),
+    )
 
 
 def sft_loss(model: nn.Module, batch: SftBatch) -> tuple[Tensor, Metrics]:
@@ -97,4 +109,4 @@ def sft_loss(model: nn.Module, batch: SftBatch) -> tuple[Tensor, Metrics]:
 
 
 if __name__ == "__main__":
-    program_main(SftConfig, run)
+    training_main(SftConfig, run)

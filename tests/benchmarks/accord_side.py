@@ -18,7 +18,7 @@ from alignment.training import dpo, reward, sft
 from alignment.training.attention import use_planned_attention
 from alignment.training.reference import compute_logprobs
 from alignment.training.rows import Row
-from pretrain.loop import LoopConfig, LossFunction, train
+from pretrain.loop import LoopConfig, LossFunction, Microbatches, train
 from pretrain.run import RunFolder
 from tests.benchmarks.measuring import Settings, StepClock
 
@@ -46,7 +46,7 @@ def train_dpo(
     rows = [dpo.without_format(row) for row in rows]
     reference = compute_logprobs(model, rows, config)
 
-    def batch_at(number: int) -> list[dpo.DpoBatch]:
+    def batch_at(number: int) -> Microbatches[dpo.DpoBatch]:
         first = number * settings.step
         after = first + settings.step
         return dpo.step_batches(0, rows[first:after], reference[first:after], config)
@@ -127,7 +127,7 @@ def common(settings: Settings, max_tokens: int) -> dict[str, Any]:
 def run_loop(
     model: nn.Module,
     num_steps: int,
-    batch_at: Callable[[int], Sequence[Any]],
+    batch_at: Callable[[int], Microbatches[Any]],
     loss: LossFunction[Any],
     config: TrainingConfig,
     clock: StepClock,
@@ -142,7 +142,7 @@ def run_loop(
         tokens[-1] += metrics["num_tokens"]
         return value, metrics
 
-    def batches(number: int) -> Sequence[Any]:
+    def batches(number: int) -> Microbatches[Any]:
         losses.append(0.0)
         tokens.append(0.0)
         return batch_at(number)
