@@ -9,8 +9,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from accounts.errors import AccordError
 from alignment.models import Program
-from pretrain.run import RunFolder
+from pretrain.run import RunFolder, program_command
 
 LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 1.0
@@ -73,19 +73,6 @@ def program_run(program: Program) -> None:
     else:
         returncode = 0
     _record_end(program, folder, returncode)
-
-
-def program_command(module: str, folder: RunFolder) -> list[str]:
-    """How a program is started: by torch's launcher where its `run.json` asks for several processes."""
-    num_processes = json.loads(folder.config_path.read_text()).get("num_processes", 1)
-    program = ["-m", module, str(folder.config_path)]
-    if num_processes == 1:
-        return [sys.executable, *program]
-    return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *("--nproc-per-node", str(num_processes)),
-        *program,
-    ]
 
 
 def _follow(program: Program, folder: RunFolder) -> int:
@@ -151,12 +138,10 @@ def _error_sentence(folder: RunFolder, returncode: int) -> str:
 
 
 def _kill_leftover(program: Program) -> None:
-    """End a process that an earlier, lost attempt left in this run folder."""
+    """End the processes that an earlier, lost attempt left in this run folder."""
     config = str(RunFolder(Path(program.folder)).config_path)
-    for process in psutil.process_iter(["cmdline"]):
-        if config in (process.info["cmdline"] or []):
-            process.kill()
-            process.wait(GRACE_SECONDS)
+    running = psutil.process_iter(["cmdline"])
+    _kill_all([process for process in running if config in (process.info["cmdline"] or [])])
 
 
 def stop_group(process: "subprocess.Popen[bytes]") -> None:
@@ -170,9 +155,25 @@ def stop_group(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for child in children:
-        if child.is_running():
-            child.kill()
+    _kill_all(children)
+
+
+def _kill_all(processes: list[psutil.Process]) -> None:
+    """Kill those that still run, and come back when they no longer do."""
+    for process in filter(_is_alive, processes):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    waited_since = time.monotonic()
+    while any(map(_is_alive, processes)) and time.monotonic() - waited_since < GRACE_SECONDS:
+        time.sleep(POLL_SECONDS)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it can still do something: a zombie, whose parent has not looked yet, cannot."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def stop_child(process: "subprocess.Popen[bytes]") -> None:

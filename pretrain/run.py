@@ -147,6 +147,19 @@ def load_config(path: Path, config_type: type[ConfigT]) -> ConfigT:
         raise ProgramError(f"{path.name}: {where}: {first['msg']}") from error
 
 
+def program_command(module: str, folder: RunFolder) -> list[str]:
+    """How a program is started: by torch's launcher where its `run.json` asks for several processes."""
+    num_processes = json.loads(folder.config_path.read_text()).get("num_processes", 1)
+    program = ["-m", module, str(folder.config_path)]
+    if num_processes == 1:
+        return [sys.executable, *program]
+    return [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *("--nproc-per-node", str(num_processes)),
+        *program,
+    ]
+
+
 def program_main(config_type: type[ConfigT], run: Callable[[ConfigT, RunFolder], None]) -> None:
     """The body of `python -m PROGRAM run.json`: load, run, and leave a result or an error behind.
 

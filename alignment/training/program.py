@@ -72,6 +72,7 @@ def load_initial(config: TrainingConfig, encoder: Encoder) -> nn.Module:
     use_planned_attention(model)
     check_shared_prefix(model)
     if config.lora is not None:
+        torch.manual_seed(config.seed)  # adapters are drawn, alike in all processes
         add_adapters(model, config.lora)
     return model
 

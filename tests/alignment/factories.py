@@ -29,12 +29,19 @@ def make_round(**values: object) -> Round:
 
 
 def make_program(
-    folder: Path, behaviour: str, *, state: Program.State = Program.State.QUEUED, stage: Stage | None = None
+    folder: Path,
+    behaviour: str,
+    *,
+    state: Program.State = Program.State.QUEUED,
+    stage: Stage | None = None,
+    num_processes: int = 1,
 ) -> Program:
     """A program of a round's DPO stage that behaves as told."""
     stage = stage or make_round().stages.get(name=Stage.Name.DPO)
     run_folder = RunFolder(folder)
-    run_folder.write_config(StandInConfig.model_validate({"behaviour": behaviour}))
+    run_folder.write_config(
+        StandInConfig.model_validate({"behaviour": behaviour, "num_processes": num_processes})
+    )
     return Program.objects.create(
         stage=stage,
         name=f"program-{stage.programs.count()}",

@@ -14,12 +14,15 @@ from pretrain.run import ProgramConfig, ProgramError, RunFolder, program_main
 class StandInConfig(ProgramConfig):
     """How the program behaves."""
 
-    behaviour: Literal["finish", "refuse", "break", "die", "hang"]
+    behaviour: Literal["finish", "refuse", "break", "die", "hang", "cling"]
     steps: int = 3
+    num_processes: int = 1
 
 
 def run(config: StandInConfig, folder: RunFolder) -> None:
     """Behave."""
+    if config.behaviour == "cling":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with (folder.path / "starts.txt").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
     if config.behaviour == "refuse":
@@ -30,7 +33,7 @@ def run(config: StandInConfig, folder: RunFolder) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     for step in range(config.steps):
         folder.progress(step + 1, config.steps, "steps")
-    if config.behaviour == "hang":
+    if config.behaviour in ("hang", "cling"):
         time.sleep(120)
     folder.finish({"num_tokens": 7})
 

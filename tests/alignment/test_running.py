@@ -9,6 +9,7 @@ import psutil
 import pytest
 from django.db import connection
 
+from alignment import running
 from alignment.models import Program
 from alignment.running import program_claim, program_run
 from pretrain.run import RunFolder
@@ -92,6 +93,23 @@ def test_a_cancelled_program_is_killed_within_seconds(tmp_path: Path) -> None:
     assert program.state == Program.State.CANCELLED
 
 
+def test_a_program_of_several_processes_is_started_and_killed_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that do not hear, and whose launcher would wait for them longer than we do."""
+    monkeypatch.setattr(running, "GRACE_SECONDS", 1.0)
+    program = make_program(tmp_path, "cling", num_processes=2)
+    worker = threading.Thread(target=_run_and_close, args=(program.pk, 1))
+    worker.start()
+    pids = _wait_for_starts(tmp_path, 2)
+    launchers = {psutil.Process(pid).ppid() for pid in pids}
+    Program.objects.filter(pk=program.pk).update(state=Program.State.CANCELLED)
+    worker.join(20)
+    assert not worker.is_alive()
+    assert len(launchers) == 1
+    assert not any(map(_is_alive, launchers.union(pids)))
+
+
 def test_a_process_left_by_a_lost_attempt_is_ended_before_the_next_one(tmp_path: Path) -> None:
     program = make_program(tmp_path, "hang")
     first = threading.Thread(target=_run_and_close, args=(program.pk, 1))
@@ -114,10 +132,24 @@ def _run_and_close(program_id: int, attempt: int) -> None:
     connection.close()
 
 
+def _is_alive(pid: int) -> bool:
+    """Also a zombie is dead: the kernel's first process may take its time to bury it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _wait_for_start(folder: Path) -> int:
-    for _ in range(200):
-        path = folder / "starts.txt"
-        if path.exists() and path.read_text().strip():
-            return int(path.read_text().split()[-1])
+    return _wait_for_starts(folder, 1)[-1]
+
+
+def _wait_for_starts(folder: Path, num: int) -> list[int]:
+    """The ids of the program's processes, once there are `num`."""
+    path = folder / "starts.txt"
+    for _ in range(1000):
+        pids = path.read_text().split() if path.exists() else []
+        if len(pids) >= num:
+            return [int(pid) for pid in pids]
         time.sleep(0.05)
     raise AssertionError("The program did not start.")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from alignment.programs import OptimizerConfig
 from alignment.records import SftExample
 from alignment.training.rows import Row
-from annotation.records import PreferenceRecord
+from annotation.records import PreferenceRecord, write_records
 from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramConfig, RunFolder
@@ -60,6 +61,30 @@ def make_base(folder: Path, *, seed: int = 0, width: int = 32) -> Path:
     num_tokens = DialogEncoder.from_folder(tokenizer).vocabulary_size
     save_checkpoint_folder(make_model(num_tokens, seed=seed, width=width), tokenizer, folder)
     return folder
+
+
+def make_broken_base(folder: Path) -> tuple[Path, Path, str]:
+    """A base for which one token is no number, eight judgements, and the id of the one that has the token."""
+    base, train = make_base(folder / "broken"), folder / "preferences.jsonl"
+    records = [*make_preferences(7), make_preference(7, "~ ^ ~", "blue", strength="better")]
+    write_records(train, records)
+    encoder = DialogEncoder.from_folder(base)
+    own = tokens_of(encoder, records[7]) - set().union(
+        *(tokens_of(encoder, record) for record in records if record.id != records[7].id)
+    )
+    assert own, "a token that one example alone holds"
+    weights = load_file(base / "model.safetensors")
+    weights["model.embed_tokens.weight"][own.pop()] = torch.nan
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    return base, train, records[7].id
+
+
+def tokens_of(encoder: DialogEncoder, record: PreferenceRecord) -> set[int]:
+    """All token ids of a record."""
+    return {
+        *encoder.encode_context(record.context),
+        *(token for response in record.responses for token in encoder.encode_response(response.content)[0]),
+    }
 
 
 def make_row(context: list[int], *responses: list[int]) -> Row:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from alignment.programs import DpoConfig, LoraConfig, RewardConfig, SftConfig
 from alignment.training import dpo, reference, reward, sft
 from alignment.training.rows import plain_reward_rows
-from annotation.records import PreferenceRecord, Strength, write_records
-from pretrain.dialog import DialogEncoder
+from annotation.records import Strength, write_records
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.training.factories import (
     make_base,
+    make_broken_base,
     make_optimizer,
     make_preference,
     make_preferences,
@@ -187,31 +187,12 @@ def test_variants_share_what_the_reference_says_and_compute_what_is_missing(
 
 
 def test_a_loss_that_is_no_number_names_the_examples_that_make_it_so(tmp_path: Path) -> None:
-    broken = make_base(tmp_path / "broken")
-    weights = load_file(broken / "model.safetensors")
-    encoder = DialogEncoder.from_folder(broken)
-    records = [*make_preferences(7), make_preference(7, "~ ^ ~", "blue", strength="better")]
-    write_records(tmp_path / "preferences.jsonl", records)
-    own = tokens_of(encoder, records[7]) - set().union(
-        *(tokens_of(encoder, record) for record in records if record.id != records[7].id)
-    )
-    assert own, "a token that one example alone holds"
-    weights["model.embed_tokens.weight"][own.pop()] = torch.nan
-    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-
-    config = RewardConfig(**training(broken, tmp_path / "preferences.jsonl", tmp_path))
+    broken, train, guilty = make_broken_base(tmp_path)
+    config = RewardConfig(**training(broken, train, tmp_path))
     with pytest.raises(
-        ProgramError, match=rf"loss became nan at step 1.*make it so, look at them: {records[7].id}\."
+        ProgramError, match=rf"loss became nan at step 1.*make it so, look at them: {guilty}\."
     ):
         reward.run(config, RunFolder(tmp_path))
-
-
-def tokens_of(encoder: DialogEncoder, record: PreferenceRecord) -> set[int]:
-    """All token ids of a record."""
-    return {
-        *encoder.encode_context(record.context),
-        *(token for response in record.responses for token in encoder.encode_response(response.content)[0]),
-    }
 
 
 def test_examples_longer_than_the_model_reads_are_left_out_and_said_so(tmp_path: Path) -> None:

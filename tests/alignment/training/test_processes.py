@@ -1,5 +1,6 @@
 """Training over several processes is the training of one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,29 +82,27 @@ def one_step(case: str, num_processes: int) -> Outcome:
     return {**metrics, **gathered({**gradients, **weights_of(model)})}
 
 
-def all_steps(num_processes: int, out: Path) -> None:
+def all_steps(num_processes: int, cases: Sequence[str], out: Path) -> None:
     """Every case's step, as one of several processes."""
     with process_group(num_processes):
-        found = {case: one_step(case, num_processes) for case in CASES}
+        found = {case: one_step(case, num_processes) for case in cases}
         if is_first():
             torch.save(found, out)
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    out = tmp_path_factory.mktemp("steps") / "steps.pt"
-    run_together(request.param, all_steps, request.param, out)
-    found: dict[str, Outcome] = torch.load(out)
-    return found
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_step_of_several_processes_is_the_step_of_one(case: str, together: dict[str, Outcome]) -> None:
-    alone = one_step(case, 1)
-    assert set(alone) == set(together[case])
-    for name, value in alone.items():
-        found = together[case][name]
-        if value is None:  # the gradient of what does not train
-            assert found is None, name
-        else:
-            assert torch.as_tensor(found - value).abs().max() < 1e-6, name
+@pytest.mark.parametrize(("num_processes", "cases"), [(2, CASES), (3, CASES[:3])])
+def test_a_step_of_several_processes_is_the_step_of_one(
+    num_processes: int, cases: Sequence[str], tmp_path: Path
+) -> None:
+    """Three do not share five microbatches evenly either."""
+    run_together(num_processes, all_steps, num_processes, cases, tmp_path / "steps.pt")
+    together: dict[str, Outcome] = torch.load(tmp_path / "steps.pt")
+    for case in cases:
+        alone = one_step(case, 1)
+        assert set(alone) == set(together[case])
+        for name, value in alone.items():
+            found = together[case][name]
+            if value is None:  # the gradient of what does not train
+                assert found is None, (case, name)
+            else:
+                assert torch.as_tensor(found - value).abs().max() < 1e-6, (case, name)
