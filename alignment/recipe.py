@@ -201,6 +201,17 @@ class RoundRecipe(RecipePart):
         return self
 
     @model_validator(mode="after")
+    def _every_process_has_an_example(self) -> Self:
+        for name in ("reward", "sft", "dpo"):
+            for place, variant in enumerate(getattr(self, name)):
+                if variant.optimizer.batch_size < self.num_processes:
+                    raise ValueError(
+                        f"num_processes cannot be {self.num_processes}: a batch of {name}[{place}] has "
+                        f"{variant.optimizer.batch_size} examples. Lower the one or raise the other."
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _every_variant_has_its_weight(self) -> Self:
         for name in ("reward", "sft", "dpo"):
             num_variants, average = len(getattr(self, name)), getattr(self.averaging, name)

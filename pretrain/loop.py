@@ -319,7 +319,7 @@ def load_checkpoint(
     load_optimizer(optimizer, content["optimizer"])
     torch.set_rng_state(content["random"])
     if content["random_cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(content["random_cuda"])
+        torch.cuda.set_rng_state_all(content["random_cuda"][: torch.cuda.device_count()])
     return LoopState(**content["state"])
 
 

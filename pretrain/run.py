@@ -154,7 +154,7 @@ def program_command(module: str, folder: RunFolder) -> list[str]:
     if num_processes == 1:
         return [sys.executable, *program]
     return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"),
         *("--nproc-per-node", str(num_processes)),
         *program,
     ]

@@ -46,6 +46,12 @@ def test_rows_longer_than_a_forward_pass_are_refused() -> None:
         parse_recipe(data)
 
 
+def test_more_processes_than_examples_in_a_batch_are_refused() -> None:
+    data = {**tiny().model_dump(mode="json"), "num_processes": 65}
+    with pytest.raises(RecipeError, match=r"num_processes cannot be 65: a batch of reward\[0\] has 64"):
+        parse_recipe(data)
+
+
 def test_a_single_variant_is_refused() -> None:
     data = tiny().model_dump(mode="json")
     data["sft"] = data["sft"][:1]

@@ -11,6 +11,7 @@ from alignment.programs import QualityConfig, SftConfig
 from alignment.quality.recipe import JudgeRecipe
 from alignment.stages import sft
 from alignment.stages.judge import judge_config
+from pretrain.run import RunFolder, program_command
 from registry.models import Checkpoint, Deployment
 from tests.alignment.factories import make_round
 
@@ -54,6 +55,20 @@ def test_variants_train_on_what_quality_control_keeps(stage: Stage) -> None:
     assert told.evaluation_prompts == Path("/snapshot/holdout-prompts.jsonl")
     assert told.embedder is None
     assert {SftConfig.model_validate_json(config_of(each)).train for each in variants} == {told.out}
+
+
+def test_the_variants_train_in_as_many_processes_as_the_recipe_says(stage: Stage) -> None:
+    stage.round.recipe["num_processes"] = 3
+    stage.round.save()
+    sft.start(stage)
+    commands = [
+        program_command(program.module, RunFolder(Path(program.folder)))
+        for program in stage.programs.order_by("group", "name")
+    ]
+    launched = ["torch.distributed.run" in command for command in commands]
+    assert launched == [False, True, True, False]
+    assert commands[1][commands[1].index("--nproc-per-node") + 1] == "3"
+    assert commands[1][-3:-1] == ["-m", "alignment.training.sft"]
 
 
 def make_deployment(state: Deployment.State) -> Deployment:
