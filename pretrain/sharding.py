@@ -36,7 +36,7 @@ class ShardedModel(nn.Module):
         self.skeleton = [skeleton_of(model)]  # in a list, or its weights would count as this module's
         self.model = model
         for module in model.modules():
-            if type(module).__name__ in model._no_split_modules:
+            if type(module).__name__ in (model._no_split_modules or ()):
                 fully_shard(module)
         fully_shard(self, reshard_after_forward=False)
         for part in self.modules():
