@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from pretrain.processes import is_first
@@ -35,10 +35,11 @@ class ShardedModel(nn.Module):
         super().__init__()
         self.skeleton = [skeleton_of(model)]  # in a list, or its weights would count as this module's
         self.model = model
+        summed_in_fp32 = MixedPrecisionPolicy(reduce_dtype=torch.float32)
         for module in model.modules():
             if type(module).__name__ in (model._no_split_modules or ()):
-                fully_shard(module)
-        fully_shard(self, reshard_after_forward=False)
+                fully_shard(module, mp_policy=summed_in_fp32)
+        fully_shard(self, mp_policy=summed_in_fp32, reshard_after_forward=False)
         for part in self.modules():
             if isinstance(part, FSDPModule):
                 part.set_force_sum_reduction_for_comms(True)
