@@ -188,6 +188,21 @@ def test_a_process_that_is_lost_ends_the_others_with_a_sentence(
     assert RunFolder(tmp_path).read_error() == LOST
 
 
+def fail_in_the_middle(config: DpoConfig, folder: RunFolder) -> None:
+    """A run whose second process alone finds something wrong."""
+    if not is_first():
+        raise ProgramError("The disk is full: make room.")
+    dpo.run(config, folder)
+
+
+def test_what_one_process_says_is_not_covered_by_what_follows_in_the_others(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    config = config_of(DpoConfig, base, data, tmp_path, num_processes=2)
+    assert program_together(config, fail_in_the_middle, tmp_path) == [2, 2]
+    assert RunFolder(tmp_path).read_error() == "The disk is full: make room."
+
+
 def test_a_program_started_in_another_number_of_processes_says_how_to_start_it() -> None:
     with (
         pytest.raises(ProgramError, match=r"started in 1 process: .*--nproc-per-node 4 -m"),
