@@ -339,9 +339,9 @@ class EvaluationConfig(ProgramConfig):
 
     Writes SampledAnswers to `answers`. The first policy is the candidate; the others are compared with it.
     Result: {"num_tokens", "reward_model": {"accuracy", "low", "high", "num_pairs", "by_strength"} or null,
-    "mean_reward": {policy: …}, "win_rate": {policy: {"value", "low", "high", "comparisons",
-    "length_controlled": {"value", "low", "high", "length_effect"}}} of the first policy over each other by
-    the reward model (a proxy), "mean_tokens": {policy: …}}.
+    "calibration": alignment.calibration's figures or null, "mean_reward": {policy: …}, "win_rate": {policy:
+    {"value", "low", "high", "comparisons", "length_controlled": {"value", "low", "high", "length_effect"}}}
+    of the first policy over each other by the reward model (a proxy), "mean_tokens": {policy: …}}.
     """
 
     policies: dict[str, Path] = Field(min_length=1)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.errors import AccordError
 from accounts.models import User
 from alignment.charts import curve_chart
+from alignment.evaluation_figures import evaluation_figures
 from alignment.forms import LaunchForm
 from alignment.models import Program, Round, Stage
 from alignment.recipe import RecipeError, parse_recipe
@@ -75,12 +76,14 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One round. Asked for by htmx it is only what changes while the round runs."""
     signed_in_admin(request)
     round_ = get_object_or_404(rounds(), pk=pk)
+    report = round_report(round_)
     context = {
         "round": round_,
         "stage_rows": list(stage_rows(round_)),
-        "report": round_report(round_),
+        "report": report,
         "quality": quality_report(round_),
         "best_of_k": best_of_k_chart(round_),
+        "figures": evaluation_figures(report["evaluation"]),
         "recipe": recipe_text(round_),
         "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
         "failed": round_.stages.filter(state=Stage.State.FAILED).first(),

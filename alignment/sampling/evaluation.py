@@ -2,7 +2,7 @@
 
 Comes in: policies, a reward model, held-out PromptRecords and PreferenceRecords. Goes out: a JSONL of
 SampledAnswers and the result that EvaluationConfig describes: rewards and lengths of each policy, how often
-the first beats the others by reward, and how often the reward model agrees with people.
+the first beats the others by reward, how often the reward model agrees with people and how sure it is.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.calibration import calibration
 from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
@@ -80,6 +81,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
         {
             "num_tokens": sum(sum(report.num_tokens) for report in reports),
             "reward_model": pair_accuracy(margins) if margins else None,
+            "calibration": calibration(margins) if margins else None,
             "mean_reward": {
                 name: fmean(answer.reward for answer in answers if answer.policy == name)
                 for name in config.policies

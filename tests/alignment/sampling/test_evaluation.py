@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alignment.accuracy import judged_margins, pair_accuracy
+from alignment.calibration import calibration
 from alignment.programs import EvaluationConfig, SamplingConfig
 from alignment.records import SampledAnswer
 from alignment.sampling.evaluation import run
@@ -65,4 +66,5 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     # Margins near zero could differ in sign between the two engines; these are far from it.
     assert min(abs(margin) for _, margin in pairs) > 1e-3
     assert result["reward_model"] == pair_accuracy(pairs)
+    assert result["calibration"]["nll"] == pytest.approx(calibration(pairs)["nll"], abs=1e-4)
     assert list(folder.read_metrics("progress"))[-1]["done"] == NUM_PROMPTS * 3
