@@ -341,11 +341,14 @@ class EvaluationConfig(ProgramConfig):
     Result: {"num_tokens", "reward_model": {"accuracy", "low", "high", "num_pairs", "by_strength"} or null,
     "calibration": alignment.calibration's figures or null, "mean_reward": {policy: …}, "win_rate": {policy:
     {"value", "low", "high", "comparisons", "length_controlled": {"value", "low", "high", "length_effect"}}}
-    of the first policy over each other by the reward model (a proxy), "mean_tokens": {policy: …}}.
+    of the first policy over each other by the reward model (a proxy), "mean_tokens": {policy: …}, "kl":
+    {reference: alignment.divergence's figures} of the first policy}.
     """
 
     policies: dict[str, Path] = Field(min_length=1)
     """Checkpoint folders by the name to write into the answers, in order."""
+    references: dict[str, Path] = {}
+    """Checkpoint folders, by name, from which the first policy's KL divergence is measured."""
     reward_model: Path
     prompts: Path
     """JSONL of held-out PromptRecords."""

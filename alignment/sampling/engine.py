@@ -50,6 +50,16 @@ class Answer:
         return Message(role="assistant", content=self.content, tool_call=self.finish == "tool_call")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnTokens:
+    """One answer as tokens, with what the policy thought of each."""
+
+    token_ids: list[int]
+    """The one that ends the answer included."""
+    logprobs: list[float]
+    """The log-probability of each token, at temperature 1 over the whole vocabulary."""
+
+
 class PolicyEngine:
     """A causal language model that answers dialogs."""
 
@@ -103,6 +113,42 @@ class PolicyEngine:
         outputs = self._llm.generate(token_prompts(prompts), params, use_tqdm=False)
         return [[self._answer(completion) for completion in output.outputs] for output in outputs]
 
+    def draw(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *, max_tokens: int
+    ) -> list[DrawnTokens]:
+        """One answer to each prompt of token ids, at temperature 1 over the whole vocabulary."""
+        params = [
+            SamplingParams(
+                temperature=1.0,
+                max_tokens=max_tokens,
+                seed=seed,
+                stop_token_ids=list(self.encoder.stop_ids),
+                logprobs=0,
+                detokenize=False,
+            )
+            for seed in seeds
+        ]
+        outputs = self._llm.generate(token_prompts(prompts), params, use_tqdm=False)
+        return [
+            DrawnTokens(
+                token_ids=list(completion.token_ids),
+                logprobs=told_logprobs(completion.token_ids, completion.logprobs),
+            )
+            for (completion,) in (output.outputs for output in outputs)
+        ]
+
+    def logprobs(self, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log-probability of each row's tokens but the first, which has none.
+
+        A row must leave room for one more token.
+        """
+        params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        outputs = self._llm.generate(token_prompts(rows), params, use_tqdm=False)
+        return [
+            told_logprobs(row[1:], output.prompt_logprobs[1:])
+            for row, output in zip(rows, outputs, strict=True)
+        ]
+
     def swap_weights(self, folder: Path) -> bool:
         """Hold the weights of `folder` from now on.
 
@@ -123,10 +169,7 @@ class PolicyEngine:
 
     def canary_difference(self, canary: Canary) -> float:
         """How far the engine's log-probabilities are from the canary's."""
-        params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        (output,) = self._llm.generate(token_prompts([canary.token_ids]), params, use_tqdm=False)
-        told = zip(canary.token_ids[1:], output.prompt_logprobs[1:], strict=True)
-        return canary_difference(canary, [logprobs[token_id].logprob for token_id, logprobs in told])
+        return canary_difference(canary, self.logprobs([canary.token_ids])[0])
 
     def forget_prompts(self) -> None:
         """Empty the prefix cache, so that answers do not depend on what was asked before."""
@@ -267,6 +310,11 @@ def causal_architectures(folder: Path) -> list[str]:
 def token_prompts(rows: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
     """Rows of token ids as vLLM takes them."""
     return [{"prompt_token_ids": list(row)} for row in rows]
+
+
+def told_logprobs(token_ids: Sequence[int], told: Any) -> list[float]:  # Any: vLLM's, a mapping a token
+    """The log-probability of each token in what vLLM told."""
+    return [logprobs[token_id].logprob for token_id, logprobs in zip(token_ids, told, strict=True)]
 
 
 def shut_down(llm: LLM) -> None:

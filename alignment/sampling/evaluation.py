@@ -2,19 +2,23 @@
 
 Comes in: policies, a reward model, held-out PromptRecords and PreferenceRecords. Goes out: a JSONL of
 SampledAnswers and the result that EvaluationConfig describes: rewards and lengths of each policy, how often
-the first beats the others by reward, how often the reward model agrees with people and how sure it is.
+the first beats the others by reward, how often the reward model agrees with people and how sure it is, and
+how far the first policy has moved from its references.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from alignment.accuracy import judged_margins, pair_accuracy
 from alignment.calibration import calibration
+from alignment.divergence import divergence
 from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
+from alignment.sampling.divergence import AnswerLogRatio, log_ratios, readable
 from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
 from alignment.sampling.prompts import chunks, fitting, read_prompts
 from alignment.sampling.workers import run_jobs
@@ -48,6 +52,16 @@ class AccuracyJob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DivergenceJob:
+    """Prompts for the first policy, whose answers are shown to the references."""
+
+    prompts: Sequence[PromptRecord]
+
+
+Job = AnswerJob | AccuracyJob | DivergenceJob
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What came of a job."""
 
@@ -55,6 +69,7 @@ class Report:
     num_tokens: Sequence[int] = ()
     """Of each answer."""
     margins: Sequence[tuple[str, float]] = ()
+    log_ratios: Sequence[AnswerLogRatio] = ()
     num_prompts: int = 0
 
 
@@ -62,7 +77,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
     """The program. Raises ProgramError for prompts or policies that cannot be used."""
     prompts = usable_prompts(config)
     jobs = plan(config, prompts)
-    total = len(prompts) * len(config.policies)
+    total = sum(len(job.prompts) for job in jobs if not isinstance(job, AccuracyJob))
     reports: list[Report] = []
 
     def keep(report: Report) -> None:
@@ -88,6 +103,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
             },
             "win_rate": win_rates(config, answers),
             "mean_tokens": mean_tokens(config, reports),
+            "kl": divergences([found for report in reports for found in report.log_ratios]),
         }
     )
 
@@ -102,25 +118,33 @@ def usable_prompts(config: EvaluationConfig) -> list[PromptRecord]:
     return prompts
 
 
-def plan(config: EvaluationConfig, prompts: Sequence[PromptRecord]) -> list[AnswerJob | AccuracyJob]:
+def plan(config: EvaluationConfig, prompts: Sequence[PromptRecord]) -> list[Job]:
     """Jobs policy by policy, so that each worker swaps weights once a policy."""
     size = max(1, CHUNK_ANSWERS // config.samples_per_prompt)
     answer_jobs = [
         AnswerJob(policy=policy, prompts=part) for policy in config.policies for part in chunks(prompts, size)
     ]
+    shown = readable(prompts, candidate(config), config.engine, config.sampling) if config.references else []
+    divergence_jobs = [DivergenceJob(prompts=part) for part in chunks(shown, CHUNK_ANSWERS)]
     records = [] if config.holdout is None else list(read_records(config.holdout, PreferenceRecord))
-    return [*answer_jobs, *(AccuracyJob(records=part) for part in chunks(records, CHUNK_RECORDS))]
+    accuracy_jobs = [AccuracyJob(records=part) for part in chunks(records, CHUNK_RECORDS)]
+    return [*answer_jobs, *divergence_jobs, *accuracy_jobs]
+
+
+def candidate(config: EvaluationConfig) -> Path:
+    """The folder of the policy that is compared with the others."""
+    return next(iter(config.policies.values()))
 
 
 def num_processes(config: EvaluationConfig) -> int:
     """How many workers share the jobs."""
-    return num_workers(next(iter(config.policies.values())), config.engine)
+    return num_workers(candidate(config), config.engine)
 
 
 class Evaluator:
     """The reward model, the policy of the job in hand, and the jobs."""
 
-    def __init__(self, config: EvaluationConfig, jobs: Sequence[AnswerJob | AccuracyJob]) -> None:
+    def __init__(self, config: EvaluationConfig, jobs: Sequence[Job]) -> None:
         self._config = config
         self._jobs = jobs
         self._num_engines = 2 * num_processes(config)
@@ -128,9 +152,11 @@ class Evaluator:
         self._policy: PolicyEngine | None = None
 
     def do(self, job: int) -> Report:
-        """Sample and score answers, or score held-out pairs."""
+        """Sample and score answers, score held-out pairs, or show answers to the references."""
         what = self._jobs[job]
-        return self._accuracy(what) if isinstance(what, AccuracyJob) else self._answers(what)
+        if isinstance(what, AccuracyJob):
+            return self._accuracy(what)
+        return self._answers(what) if isinstance(what, AnswerJob) else self._divergence(what)
 
     def close(self) -> None:
         """Free both engines."""
@@ -138,9 +164,8 @@ class Evaluator:
             self._policy.close()
         self._reward_model.close()
 
-    def _policy_of(self, name: str) -> PolicyEngine:
-        """The one engine, with the named policy's weights moved into it."""
-        folder = self._config.policies[name]
+    def _holding(self, folder: Path) -> PolicyEngine:
+        """The one engine, with the folder's weights moved into it."""
         if self._policy is None:
             self._policy = PolicyEngine(folder, self._config.engine, num_engines=self._num_engines)
         elif self._policy.folder != folder:
@@ -148,7 +173,7 @@ class Evaluator:
         return self._policy
 
     def _answers(self, job: AnswerJob) -> Report:
-        policy = self._policy_of(job.policy)
+        policy = self._holding(self._config.policies[job.policy])
         seed = self._config.sampling.seed
         drawn = policy.answer(
             [policy.encode(prompt.context) for prompt in job.prompts],
@@ -180,6 +205,17 @@ class Evaluator:
             num_tokens=[answer.num_tokens for row in drawn for answer in row],
             num_prompts=len(job.prompts),
         )
+
+    def _divergence(self, job: DivergenceJob) -> Report:
+        found = log_ratios(
+            self._holding,
+            candidate(self._config),
+            self._config.references,
+            job.prompts,
+            max_tokens=self._config.sampling.max_tokens,
+            seed=self._config.sampling.seed,
+        )
+        return Report(log_ratios=found, num_prompts=len(job.prompts))
 
     def _accuracy(self, job: AccuracyJob) -> Report:
         rewards = self._reward_model.rewards_many(
@@ -229,6 +265,15 @@ def win_rates(
             "length_controlled": length_controlled_win_rate(comparisons),
         }
     return rates
+
+
+def divergences(found: Sequence[AnswerLogRatio]) -> dict[str, dict[str, Any]]:  # Any: figures, as JSON
+    """The divergence from each reference."""
+    by_reference: dict[str, dict[str, list[tuple[float, int]]]] = {}
+    for each in found:
+        rows = by_reference.setdefault(each.reference, {}).setdefault(each.prompt_id, [])
+        rows.append((each.log_ratio, each.num_tokens))
+    return {reference: divergence(rows) for reference, rows in sorted(by_reference.items())}
 
 
 def mean_tokens(config: EvaluationConfig, reports: Sequence[Report]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""Evaluation: held-out answers of the new policy, the round before and the base; the reward's accuracy."""
+"""Evaluation: held-out answers of the new policy, the round before and the base; the reward's accuracy.
+
+Also how far the new policy has moved from its SFT model, which is DPO's reference, and from the base.
+"""
 
 from pathlib import Path
 
@@ -39,6 +42,10 @@ def start(stage: Stage) -> None:
     policies[BASE] = checkpoint_path(stage.round.base)
     config = EvaluationConfig(
         policies=policies,
+        references={
+            "SFT model": checkpoint_path(stage_checkpoint(stage.round, Stage.Name.SFT, "average")),
+            "base": checkpoint_path(stage.round.base),
+        },
         reward_model=checkpoint_path(stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")),
         prompts=folder / "prompts.jsonl",
         holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,

@@ -7,6 +7,7 @@ from django.urls import reverse
 from accounts.models import Role
 from accounts.services import user_create
 from alignment.calibration import calibration
+from alignment.divergence import divergence
 from alignment.models import Round, Stage
 from tests.alignment.factories import make_round
 
@@ -33,4 +34,11 @@ def test_how_sure_the_reward_model_is_stands_beside_how_often_it_is_right(page: 
     text = shown(page, round_, {"calibration": calibration(pairs)})
     assert 'aria-label="Reliability diagram' in text
     for part in ("How sure the reward model is", "too sure", "… of these, slightly better", "75.0%"):
+        assert part in text, part
+
+
+def test_how_far_the_policy_has_moved_is_shown_with_its_interval(page: Client) -> None:
+    rows = {f"{number}": [(2.0 + number % 2, 10)] for number in range(100)}
+    text = shown(page, make_round(), {"kl": {"SFT model": divergence(rows)}})
+    for part in ("KL from the SFT model", "2.50", "2.40 to 2.60", "0.2500"):
         assert part in text, part

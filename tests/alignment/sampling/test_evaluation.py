@@ -24,6 +24,7 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     preferences = make_preferences(25)
     config = EvaluationConfig(
         policies={"candidate": models.other, "same": models.other, "base": models.policy},
+        references={"base": models.policy},
         reward_model=models.reward_model,
         prompts=write_file(tmp_path / "prompts.jsonl", make_prompts(NUM_PROMPTS)),
         holdout=write_file(tmp_path / "holdout.jsonl", preferences),
@@ -67,4 +68,6 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     assert min(abs(margin) for _, margin in pairs) > 1e-3
     assert result["reward_model"] == pair_accuracy(pairs)
     assert result["calibration"]["nll"] == pytest.approx(calibration(pairs)["nll"], abs=1e-4)
-    assert list(folder.read_metrics("progress"))[-1]["done"] == NUM_PROMPTS * 3
+    assert list(folder.read_metrics("progress"))[-1]["done"] == NUM_PROMPTS * 4
+    assert result["kl"]["base"]["num_answers"] == NUM_PROMPTS
+    assert result["kl"]["base"]["per_answer"]["low"] > 0
