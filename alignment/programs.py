@@ -360,6 +360,31 @@ class EvaluationConfig(ProgramConfig):
     answers: Path
 
 
+class OutsideJudgeConfig(ProgramConfig):
+    """`python -m alignment.sampling.outside_judge`: an outside judge's opinion of a round's answers.
+
+    Result: {"by", "win_rate": {policy: {"value", "low", "high", "comparisons", "length_controlled",
+    "num_flipped", "num_unusable"}} of the first policy over each other, every pair judged in both orders,
+    "best_of_k": alignment.over_optimisation's figures or null}.
+    """
+
+    judge: JudgeConfig
+    answers: Path
+    """JSONL of the evaluation's SampledAnswers, the candidate's first."""
+    prompts: Path
+    """JSONL of the PromptRecords that they answer."""
+    num_prompts: int = Field(ge=1)
+    """Prompts whose answers are compared."""
+    candidates: Path | None = None
+    """JSONL of rejection sampling's CandidateSets, for best-of-K; None leaves it out."""
+    best_of_k_prompts: int = Field(default=0, ge=0)
+    """Prompts whose candidates are graded."""
+    verdicts: Path
+    """JSONL of the judge's Verdicts, appended one by one."""
+    grades: Path
+    """JSONL of the judge's Grades, appended one by one."""
+
+
 class ServeConfig(ProgramConfig):
     """`python -m alignment.sampling.serve`: one checkpoint behind vLLM's OpenAI-compatible server.
 

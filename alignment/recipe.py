@@ -21,7 +21,7 @@ from alignment.programs import (
     Precision,
     SamplingConfig,
 )
-from alignment.quality.recipe import QualityRecipe
+from alignment.quality.recipe import JudgeRecipe, QualityRecipe
 from alignment.rejection.recipe import Domains, LanguageCheck, SystemPrompts
 from annotation.records import Strength
 
@@ -155,12 +155,36 @@ class EvaluationRecipe(RecipePart):
 
 
 class GateRecipe(RecipePart):
-    """What must hold before a model is deployed."""
+    """What must hold before a model is deployed, and whose opinion of its answers counts."""
 
+    decided_by: Literal["judge", "people", "proxy"] = "proxy"
+    """An outside judge, people who see pairs blind, or only the round's own reward model, which was trained
+    against: then the page says that nobody outside has judged."""
+    judge: JudgeRecipe | None = None
+    """The outside judge; its figures are also shown where people decide."""
+    num_prompts: int = Field(default=100, ge=1)
+    """Held-out prompts on which the judge or people compare answers. Ours, as are the next two."""
+    best_of_k_prompts: int = Field(default=20, ge=0)
+    """Prompts of rejection sampling whose K candidates the judge grades, for the over-optimisation curve."""
     min_reward_accuracy: float = Field(default=0.5, ge=0, le=1)
     """The lower end of the held-out accuracy's interval must be above this."""
     min_win_rate_over_base: float = Field(default=0.5, ge=0, le=1)
-    """The lower end of the proxy win rate's interval over the base must be above this."""
+    """The lower end of the win rate's interval over the base must be above this, by whoever decides."""
+    min_win_rate_over_previous: float | None = Field(default=None, ge=0, le=1)
+    """The same over the round before's policy, where there is one; None does not ask."""
+
+    @model_validator(mode="after")
+    def _the_judge_is_there_and_asked(self) -> Self:
+        if self.decided_by == "judge" and self.judge is None:
+            raise ValueError(
+                "gate.decided_by cannot be judge without one: name it in gate.judge, or say people or proxy."
+            )
+        if self.decided_by == "proxy" and self.judge is not None:
+            raise ValueError(
+                "gate.judge would not be listened to: set gate.decided_by to judge (or to people, who decide "
+                "by themselves), or leave gate.judge out."
+            )
+        return self
 
 
 class RoundRecipe(RecipePart):

@@ -27,7 +27,9 @@ from registry.models import Checkpoint, Deployment
 
 def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launched_by: User | None) -> Round:
     """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed."""
-    judge_config(recipe.quality.judge)  # raises where it is a deployment that is not there
+    # Both raise where the judge is a deployment that is not there.
+    judge_config(recipe.quality.judge, named_in="quality.judge")
+    judge_config(recipe.gate.judge, named_in="gate.judge")
     for name in set(recipe.rejection.policies.values()) - {BEST}:
         named_policy(name)  # raises where it is not there
     _refuse_unusable_base(base)

@@ -31,6 +31,14 @@ class Judgement(Record):
     intentions: tuple[str, ...]
 
 
+class Grade(Record):
+    """What a judge gave one answer, without a word on how hard the prompt was."""
+
+    id: str
+    quality: float
+    """The mean of the points, each as a part of its scale: 0 to 1."""
+
+
 class UnusableReply(Exception):
     """A reply in which the scores asked for are not to be found."""
 
@@ -101,8 +109,8 @@ def _question(instruction: str, dialog: Sequence[Message]) -> list[ChatMessage]:
 
 def judgement_from(example: SftExample, scale: Scale, quality: str, difficulty: str) -> Judgement:
     """The judgement in the two replies. Raises UnusableReply where one lacks what was asked for."""
-    said, asked = json_object(quality), json_object(difficulty)
-    points = {name: whole_points(said, name, scale.best) for name in scale.criteria}
+    asked = json_object(difficulty)
+    points = points_from(scale, quality)
     hard = whole_points(asked, "difficulty", 3)
     tags = asked.get("intentions")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -112,10 +120,26 @@ def judgement_from(example: SftExample, scale: Scale, quality: str, difficulty: 
     return Judgement(
         id=example.id,
         points=points,
-        quality=sum(points.values()) / (scale.best * len(points)),
+        quality=mean_part(scale, points),
         difficulty=(hard / 3 + many) / 2,
         intentions=intentions,
     )
+
+
+def grade_from(name: str, scale: Scale, reply: str) -> Grade:
+    """The grade in a reply to `quality_question`. Raises UnusableReply where it lacks one."""
+    return Grade(id=name, quality=mean_part(scale, points_from(scale, reply)))
+
+
+def points_from(scale: Scale, reply: str) -> dict[str, int]:
+    """The points of each criterion. Raises UnusableReply where one is missing."""
+    said = json_object(reply)
+    return {name: whole_points(said, name, scale.best) for name in scale.criteria}
+
+
+def mean_part(scale: Scale, points: dict[str, int]) -> float:
+    """The mean of the points as a part of full marks."""
+    return sum(points.values()) / (scale.best * len(points))
 
 
 def json_object(reply: str) -> dict[str, Any]:  # Any: JSON

@@ -89,7 +89,7 @@ class JudgeRecipe(ProgramConfig):
     def _is_somebody(self) -> Self:
         if (self.deployment is None) == (self.url is None) or (self.url is None) != (self.model is None):
             raise ValueError(
-                "quality.judge cannot be found: give the url and the model of an endpoint, or the name of a "
+                "judge cannot be found: give the url and the model of an endpoint, or the name of a "
                 "deployment."
             )
         return self

@@ -8,10 +8,11 @@ from alignment.quality.recipe import JudgeRecipe
 from registry.models import Deployment
 
 
-def judge_config(recipe: JudgeRecipe | None) -> JudgeConfig | None:
-    """How the quality program reaches the judge. Raises Invalid where the deployment is not live.
+def judge_config(recipe: JudgeRecipe | None, *, named_in: str) -> JudgeConfig | None:
+    """How a program reaches the judge that the recipe's field `named_in` names; None for none.
 
-    A deployed model of ours asks for no key, so it is not told any.
+    Raises Invalid where its deployment is not live. A deployed model of ours asks for no key, so it is
+    not told any.
     """
     if recipe is None:
         return None
@@ -29,6 +30,6 @@ def judge_config(recipe: JudgeRecipe | None) -> JudgeConfig | None:
     if live is None:
         raise Invalid(
             f"There is no live deployment {recipe.deployment!r} to judge: deploy it, name another in "
-            "quality.judge.deployment, or leave quality.judge out."
+            f"{named_in}.deployment, or leave {named_in} out."
         )
     return JudgeConfig.model_validate({**settled, "url": f"{live.base_url}/v1", "model": live.served_name})

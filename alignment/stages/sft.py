@@ -65,7 +65,7 @@ def _quality_add(stage: Stage) -> None:
         preferences=snapshot_file(stage, TRAIN),
         evaluation_prompts=snapshot_file(stage, HOLDOUT_PROMPTS),
         recipe=recipe.quality,
-        judge=judge_config(recipe.quality.judge),
+        judge=judge_config(recipe.quality.judge, named_in="quality.judge"),
         judged=stage_folder(stage) / JUDGED,
         embedder=checkpoint_path(stage.round.base) if recipe.quality.reads_dialogs else None,
         max_row_tokens=recipe.max_row_tokens,

@@ -1,6 +1,7 @@
 """The gate's sentences, on plain data."""
 
 from alignment.gates import gate_problems
+from alignment.quality.recipe import JudgeRecipe
 from alignment.recipe import GateRecipe
 
 
@@ -21,6 +22,36 @@ def test_each_problem_of_the_gate_has_its_figure_and_what_to_do() -> None:
     assert len(problems) == 2
     assert "0.480" in problems[0] and "collect more judgements" in problems[0]
     assert "0.500" in problems[1] and "did not help" in problems[1]
+
+
+def judged(low: float) -> dict[str, object]:
+    """An outside report that the candidate beats the base."""
+    return {"by": "the judge wise-1", "win_rate": {"base": {"value": low + 0.05, "low": low}}}
+
+
+def test_a_judge_decides_whatever_the_reward_model_says() -> None:
+    recipe = GateRecipe(decided_by="judge", judge=JudgeRecipe(url="https://judge.example/v1", model="wise-1"))
+    praised = {**evaluation(win_low=0.9), "outside": [judged(0.44)]}
+    (problem,) = gate_problems(praised, recipe)
+    assert "over the base by the judge wise-1 is 0.490" in problem
+    assert gate_problems({**evaluation(win_low=0.2), "outside": [judged(0.6)]}, recipe) == []
+    (problem,) = gate_problems({**evaluation(), "outside": []}, recipe)
+    assert "no answer was judged" in problem
+
+
+def test_people_decide_over_both_other_models_where_the_recipe_asks() -> None:
+    recipe = GateRecipe(decided_by="people", min_win_rate_over_previous=0.4)
+    found = evaluation(win_low=0.9)
+    found["win_rate"] = {**found["win_rate"], "previous": {"value": 0.9, "low": 0.8}}  # type: ignore[dict-item]
+    by_people = {"base": {"value": 0.7, "low": 0.6}, "previous": {"value": 0.5, "low": 0.39}}
+    (problem,) = gate_problems(found, recipe, by_people=by_people)
+    assert "over the previous by people" in problem
+    assert len(gate_problems(found, recipe)) == 2
+
+
+def test_the_first_round_has_no_round_before_to_beat() -> None:
+    recipe = GateRecipe(min_win_rate_over_previous=0.5)
+    assert gate_problems(evaluation(), recipe) == []
 
 
 def test_a_reward_model_that_was_not_measured_closes_the_gate() -> None:

@@ -112,11 +112,11 @@ def test_a_recipe_chooses_how_each_stage_averages() -> None:
 @pytest.mark.parametrize(
     ("quality", "sentence"),
     [
-        ({"judge": {}}, "quality.judge cannot be found: give the url and the model"),
-        ({"judge": {"url": "https://judge.example/v1"}}, "quality.judge cannot be found"),
+        ({"judge": {}}, "judge cannot be found: give the url and the model"),
+        ({"judge": {"url": "https://judge.example/v1"}}, "judge cannot be found"),
         (
             {"judge": {"deployment": "a", "url": "https://b/v1", "model": "b"}},
-            "quality.judge cannot be found",
+            "judge cannot be found",
         ),
         ({"judge": {"url": "ftp://b", "model": "b"}}, "quality.judge.url cannot be 'ftp://b'"),
         ({"phrases": [{"name": "x", "pattern": "(", "max_share": 0}]}, r"pattern '\(', which is no regular"),
@@ -126,3 +126,18 @@ def test_a_recipe_chooses_how_each_stage_averages() -> None:
 def test_quality_control_that_cannot_be_done_is_refused(quality: dict[str, object], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         parse_recipe({**tiny().model_dump(mode="json"), "quality": quality})
+
+
+@pytest.mark.parametrize(
+    ("gate", "sentence"),
+    [
+        ({"decided_by": "judge"}, "gate.decided_by cannot be judge without one"),
+        (
+            {"judge": {"url": "https://judge.example/v1", "model": "wise-1"}},
+            "gate.judge would not be listened to",
+        ),
+    ],
+)
+def test_a_gate_whose_judge_is_missing_or_ignored_is_refused(gate: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        parse_recipe({**tiny().model_dump(mode="json"), "gate": gate})

@@ -87,7 +87,9 @@ def make_deployment(state: Deployment.State) -> Deployment:
 
 def test_an_endpoint_judges_with_the_key_that_the_settings_name(settings: Settings) -> None:
     settings.ACCORD_JUDGE_KEY_FILE = Path("/run/secrets/judge")
-    config = judge_config(JudgeRecipe(url="https://judge.example/v1", model="large", num_at_once=3))
+    config = judge_config(
+        JudgeRecipe(url="https://judge.example/v1", model="large", num_at_once=3), named_in="quality.judge"
+    )
     assert config is not None
     assert (config.url, config.model, config.num_at_once) == ("https://judge.example/v1", "large", 3)
     assert config.key_file == Path("/run/secrets/judge")
@@ -96,7 +98,7 @@ def test_an_endpoint_judges_with_the_key_that_the_settings_name(settings: Settin
 def test_a_deployed_model_judges_without_the_endpoints_key(settings: Settings) -> None:
     settings.ACCORD_JUDGE_KEY_FILE = Path("/run/secrets/judge")
     make_deployment(Deployment.State.LIVE)
-    config = judge_config(JudgeRecipe(deployment="judge"))
+    config = judge_config(JudgeRecipe(deployment="judge"), named_in="quality.judge")
     assert config is not None
     assert (config.url, config.model, config.key_file) == ("http://127.0.0.1:8001/v1", "judge-1", None)
 
@@ -104,7 +106,7 @@ def test_a_deployed_model_judges_without_the_endpoints_key(settings: Settings) -
 def test_a_judge_that_is_not_live_is_refused_with_what_to_do() -> None:
     make_deployment(Deployment.State.RETIRED)
     with pytest.raises(Invalid, match=r"no live deployment 'judge' to judge: deploy it, name another"):
-        judge_config(JudgeRecipe(deployment="judge"))
+        judge_config(JudgeRecipe(deployment="judge"), named_in="quality.judge")
 
 
 def test_the_examples_are_counted_by_source_in_the_stages_result(stage: Stage) -> None:

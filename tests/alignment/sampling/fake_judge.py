@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +20,8 @@ class FakeJudge:
         self.grades: dict[str, dict[str, int]] = {}
         """By the graded response; full marks for others."""
         self.difficulty: dict[str, Any] = {"difficulty": 2, "intentions": ["ask"]}
+        self.better: Callable[[str, str], str] = lambda first, second: "first"
+        """Which of two answers it says is better: "first", "second" or "tie"."""
         self.statuses: list[int] = []
         """To answer with first, before it is well again."""
         self.requests: list[dict[str, Any]] = []
@@ -31,6 +33,8 @@ class FakeJudge:
         if "how hard" in instruction:
             return f"Sure:\n```json\n{json.dumps(self.difficulty)}\n```"
         dialog = json.loads(question.partition("\n")[2])
+        if "two answers" in question:
+            return json.dumps({"better": self.better(dialog["first"], dialog["second"])})
         return json.dumps(self.grades.get(dialog[-1]["content"], FULL_MARKS))
 
 
