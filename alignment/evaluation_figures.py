@@ -4,10 +4,11 @@ Pure. Comes in: the evaluation program's result. Goes out: one entry for each ca
 was not measured.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alignment.plots import Axis, Line, Plot, Point, plot
+from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
 
 Figures = Mapping[str, Any]  # Any: a program's JSON
 
@@ -15,9 +16,106 @@ CONFIDENCE_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SHARE_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def evaluation_figures(evaluation: Figures) -> dict[str, Any]:  # Any: of a template
-    """{"calibration"}."""
-    return {"calibration": calibration_card(evaluation.get("calibration"))}
+def evaluation_figures(
+    evaluation: Figures, history: Sequence[Figures]
+) -> dict[str, Any]:  # Any: of a template
+    """{"calibration", "outside"}; `history` is what `selectors.win_rate_history` gives."""
+    return {
+        "calibration": calibration_card(evaluation.get("calibration")),
+        "outside": outside_card(evaluation, history) if evaluation else None,
+    }
+
+
+def outside_card(evaluation: Figures, history: Sequence[Figures]) -> dict[str, Any]:  # Any: of a template
+    """What people and others outside say of the answers, beside the reward model's own opinion."""
+    reports = evaluation.get("outside", [])
+    return {
+        "reports": reports,
+        "by_k": [
+            {
+                **report["best_of_k"],
+                "last": report["best_of_k"]["points"][-1],
+                "plot": best_of_k_plot(report),
+            }
+            for report in reports
+            if report.get("best_of_k")
+        ],
+        "by_round": win_rate_plot(history),
+        "is_judged": any(each["outside"] for each in history),
+    }
+
+
+def best_of_k_plot(report: Figures) -> Plot:
+    """What the pick among K gains by the proxy and by those outside, over K."""
+    points = report["best_of_k"]["points"]
+    lines = [
+        Line(
+            name=name,
+            series=series,
+            points=[
+                Point(
+                    x=math.log2(point["k"]),
+                    y=point[column]["value"],
+                    low=point[column]["low"],
+                    high=point[column]["high"],
+                )
+                for point in points
+            ],
+        )
+        for series, (name, column) in enumerate((("the reward model", "proxy"), (report["by"], "gold")), 1)
+    ]
+    heights = [
+        value
+        for line in lines
+        for point in line.points
+        for value in (point.y, point.low, point.high)
+        if value
+    ]
+    ks = [point["k"] for point in points]
+    return plot(
+        f"Best of K by the reward model, as the reward model and as {report['by']} see it",
+        lines,
+        Axis(
+            label="K answers to pick from",
+            limits=(0.0, math.log2(ks[-1])),
+            ticks=[math.log2(k) for k in ks],
+            names=[str(k) for k in ks],
+        ),
+        fitted_axis("Gain over one answer, in standard deviations", [0.0, *heights]),
+    )
+
+
+def win_rate_plot(history: Sequence[Figures]) -> Plot | None:
+    """Win rates over the base, round by round, a line for each who judged; None before the second round."""
+    if len(history) < 2:
+        return None
+    numbers = [each["number"] for each in history]
+    whose = ["the reward model", *dict.fromkeys(name for each in history for name in each["outside"])]
+    rates = [{"the reward model": each["proxy"], **each["outside"]} for each in history]
+    lines = [
+        Line(
+            name=name,
+            series=series,
+            points=[
+                Point(x=number, y=rate[name]["value"], low=rate[name]["low"], high=rate[name]["high"])
+                for number, rate in zip(numbers, rates, strict=True)
+                if rate.get(name)
+            ],
+        )
+        for series, name in enumerate(whose[:6], 1)
+    ]
+    return plot(
+        "Win rate over the base, round by round",
+        lines,
+        Axis(
+            label="round",
+            limits=(numbers[0] - 0.3, numbers[-1] + 0.3),
+            ticks=numbers,
+            names=[str(number) for number in numbers],
+        ),
+        Axis(label="Win rate over the base", limits=(0.0, 1.0), ticks=SHARE_TICKS, percent=True),
+        guide=[(numbers[0] - 0.3, 0.5), (numbers[-1] + 0.3, 0.5)],
+    )
 
 
 def calibration_card(calibration: Figures | None) -> dict[str, Any] | None:  # Any: of a template

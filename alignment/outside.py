@@ -16,12 +16,22 @@ from alignment.length_control import length_controlled_win_rate
 from alignment.pairwise import AnswerPair, Verdict, has_flipped, pair_outcome, pair_verdicts
 from alignment.records import CandidateSet, SampledAnswer
 from alignment.win_rate import outcome, win_rate
-from annotation.records import Record
+from annotation.records import Message, Record
 
 Report = dict[str, Any]  # Any: figures, written as JSON
 
 SAMPLED = "rejection_sampling"
 """The name under which the K candidates of a prompt are scored, `sample` being the place among them."""
+
+
+class AnswerToScore(Record):
+    """One answer as somebody outside gets it to score."""
+
+    prompt_id: str
+    policy: str
+    sample: int
+    context: tuple[Message, ...]
+    content: str
 
 
 class OutsideScore(Record):

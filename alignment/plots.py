@@ -76,6 +76,8 @@ class Axis:
     label: str
     limits: Limits
     ticks: Sequence[float]
+    names: Sequence[str] = ()
+    """What to write at the ticks, where it is not their value."""
     percent: bool = False
 
 
@@ -135,8 +137,8 @@ def plot(
             )
             for line in lines
         ],
-        x_ticks=[Tick(at=across(value), label=tick_label(value, x_axis)) for value in x_axis.ticks],
-        y_ticks=[Tick(at=down(value), label=tick_label(value, y_axis)) for value in y_axis.ticks],
+        x_ticks=[Tick(at=across(at), label=label) for at, label in tick_labels(x_axis)],
+        y_ticks=[Tick(at=down(at), label=label) for at, label in tick_labels(y_axis)],
         x_label=x_axis.label,
         y_label=y_axis.label,
         guide=path([(across(x), down(y)) for x, y in guide]) if guide else "",
@@ -173,8 +175,7 @@ def nice_step(rough: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= rough * (1 - 1e-9))
 
 
-def tick_label(value: float, axis: Axis) -> str:
-    """A number as short as the axis' ticks allow."""
-    if axis.percent:
-        return f"{100 * value:g}%"
-    return f"{value:g}"
+def tick_labels(axis: Axis) -> list[tuple[float, str]]:
+    """Each tick with what is written at it."""
+    names = axis.names or [f"{100 * at:g}%" if axis.percent else f"{at:g}" for at in axis.ticks]
+    return list(zip(axis.ticks, names, strict=True))

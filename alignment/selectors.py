@@ -96,6 +96,31 @@ def best_of_k(round_: Round) -> dict[str, Any] | None:  # Any: of a template
     return best_of_k_report(stages[Stage.Name.REJECTION_SAMPLING].result, kept)
 
 
+def win_rate_history(round_: Round) -> list[dict[str, Any]]:  # Any: figures, JSON
+    """The win rates over the base of the project's rounds from this one's base, up to this one, in order.
+
+    [{"number", "proxy": the reward model's win rate, "outside": {who: theirs}}], people's under "people".
+    """
+    rows = []
+    earlier = Round.objects.filter(project=round_.project, base=round_.base, number__lte=round_.number)
+    for each in earlier.order_by("number").prefetch_related("stages"):
+        stages = {stage.name: stage.result for stage in each.stages.all()}
+        evaluation = stages.get(Stage.Name.EVALUATION, {})
+        proxy = evaluation.get("win_rate", {}).get("base")
+        if proxy is None:
+            continue
+        outside = {report["by"]: report["win_rate"].get("base") for report in evaluation.get("outside", [])}
+        outside["people"] = stages.get(Stage.Name.GATE, {}).get("by_people", {}).get("base")
+        rows.append(
+            {
+                "number": each.number,
+                "proxy": proxy,
+                "outside": {who: rate for who, rate in outside.items() if rate is not None},
+            }
+        )
+    return rows
+
+
 def quality_report(round_: Round) -> dict[str, Any] | None:  # Any: of a template
     """The funnel of the SFT examples as the page shows it; None until quality control has ended."""
     stage = round_.stages.get(name=Stage.Name.SFT)

@@ -28,6 +28,7 @@ from alignment.selectors import (
     round_report,
     rounds,
     stage_rows,
+    win_rate_history,
 )
 from alignment.services import gate_override, gate_reject, round_cancel, round_launch, stage_retry
 
@@ -83,7 +84,7 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "report": report,
         "quality": quality_report(round_),
         "best_of_k": best_of_k_chart(round_),
-        "figures": evaluation_figures(report["evaluation"]),
+        "figures": evaluation_figures(report["evaluation"], win_rate_history(round_)),
         "recipe": recipe_text(round_),
         "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
         "failed": round_.stages.filter(state=Stage.State.FAILED).first(),

@@ -26,6 +26,7 @@ from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
 from annotation.records import PreferenceRecord, read_records, write_records
 
 ANSWERS = "answers.jsonl"
+PROMPTS = "prompts.jsonl"
 PROGRAM = "answers"
 JUDGE_PROGRAM = "judge"
 CANDIDATE = "candidate"
@@ -38,7 +39,7 @@ def start(stage: Stage) -> None:
     recipe = recipe_of(stage.round)
     folder = stage_folder(stage)
     prompts = list(read_records(snapshot_file(stage, HOLDOUT_PROMPTS), PromptRecord))
-    write_records(folder / "prompts.jsonl", prompts[: recipe.evaluation.num_prompts])
+    write_records(folder / PROMPTS, prompts[: recipe.evaluation.num_prompts])
     policies = {CANDIDATE: checkpoint_path(stage_checkpoint(stage.round, Stage.Name.AVERAGING, "average"))}
     previous = best_earlier_policy(stage.round)
     if previous != stage.round.base:
@@ -51,7 +52,7 @@ def start(stage: Stage) -> None:
             "base": checkpoint_path(stage.round.base),
         },
         reward_model=checkpoint_path(stage_checkpoint(stage.round, Stage.Name.REWARD_MODEL, "average")),
-        prompts=folder / "prompts.jsonl",
+        prompts=folder / PROMPTS,
         holdout=snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None,
         samples_per_prompt=recipe.evaluation.samples_per_prompt,
         sampling=recipe.evaluation.sampling,
@@ -80,7 +81,7 @@ def _judge_add(stage: Stage, folder: Path) -> None:
     config = OutsideJudgeConfig(
         judge=judge,
         answers=folder / ANSWERS,
-        prompts=folder / "prompts.jsonl",
+        prompts=folder / PROMPTS,
         num_prompts=gate.num_prompts,
         candidates=stage_folder(sampling) / CANDIDATES if gate.best_of_k_prompts else None,
         best_of_k_prompts=gate.best_of_k_prompts,

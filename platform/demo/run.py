@@ -19,14 +19,19 @@ from typing import Any
 from rich.console import Console
 
 from accord.env import REPOSITORY, process_environment
+from alignment.outside import AnswerToScore
+from annotation.records import read_records, write_records
 from demo.annotators import annotators_work
 from demo.inputs import CORPUS, PROMPTS, write_inputs
 from demo.report import RoundRow, demo_report, print_report
 from demo.settings import DemoSettings, demo_settings, quick_settings
-from demo.win_rates import gold_win_rates
+from demo.win_rates import gold_scores, gold_win_rates
 from demo.world import World
 from deploy.local.stack import local_stack, stack_environment
 from deploy.local.state import StackState
+
+GOLD = "the gold preference"
+"""Who scores the answers, as the rounds' pages say it."""
 
 PRETRAIN_THREADS = 1
 """A model this small gains nothing from a second thread, and loses where the cores are shared."""
@@ -110,6 +115,17 @@ class Demo:
         report: dict[str, Any] = json.loads(report_path.read_text())
         return report
 
+    def show_gold(self, number: int) -> None:
+        """Let the page of a round show what the gold preference says of its answers.
+
+        Called when all rounds have ended: nothing that still trains could see it.
+        """
+        answers, scores = (self.folder / f"round-{number}-{what}.jsonl" for what in ("answers", "gold"))
+        named = ("--project", self.project, "--round", str(number))
+        self.manage("export_answers", *named, "--out", str(answers))
+        write_records(scores, gold_scores(read_records(answers, AnswerToScore), self.world))
+        self.manage("import_outside_scores", str(scores), *named, "--by", GOLD)
+
     def _write_json(self, name: str, data: object) -> Path:
         path = self.folder / name
         path.write_text(json.dumps(data, indent=2))
@@ -159,6 +175,8 @@ def demo_rounds(demo: Demo, num_rounds: int) -> list[RoundRow]:
         answers = Path(report["answers"])
         rates = gold_win_rates(answers, demo.world)
         rows.append(RoundRow(report=report, win_rates=rates))
+    for row in rows:
+        demo.show_gold(row.report["round"])
     return rows
 
 

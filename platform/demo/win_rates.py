@@ -7,10 +7,11 @@ judged both ways round, every pair gives the same figure.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alignment.outside import AnswerToScore, OutsideScore
 from alignment.records import SampledAnswer
 from alignment.win_rate import paired_outcomes, win_rate
 from annotation.records import read_records
@@ -52,6 +53,19 @@ def gold_utilities(answers: Iterable[SampledAnswer], world: World) -> Utilities:
         utility = gold_utility(questions[answer.prompt_id], answer.content)
         utilities[answer.policy][answer.prompt_id].append(round(utility, UTILITY_DIGITS))
     return utilities
+
+
+def gold_scores(answers: Iterable[AnswerToScore], world: World) -> Iterator[OutsideScore]:
+    """What each answer of a finished round is really worth, for the round's page."""
+    questions = {prompt.id: prompt.question for prompt in prompts_of(world)}
+    for answer in answers:
+        utility = gold_utility(questions[answer.prompt_id], answer.content)
+        yield OutsideScore(
+            prompt_id=answer.prompt_id,
+            policy=answer.policy,
+            sample=answer.sample,
+            score=round(utility, UTILITY_DIGITS),
+        )
 
 
 def policy_win_rate(utilities: Utilities, policy: str, other: str) -> dict[str, Any]:  # Any: figures

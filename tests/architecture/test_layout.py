@@ -109,3 +109,14 @@ def test_nothing_near_training_mentions_the_gold_preference(folder: str) -> None
         if name.startswith(f"{folder}/") and ("demo.gold" in text or "platform/demo" in text)
     ]
     assert not mentions
+
+
+def test_what_others_said_of_a_round_is_read_by_its_gate_and_its_page_alone() -> None:
+    readers = {name for name, text in python_files() if name.startswith("alignment/") and '"outside"' in text}
+    assert readers == {
+        "alignment/evaluation_figures.py",
+        "alignment/gates.py",
+        "alignment/outside_exchange.py",
+        "alignment/selectors.py",
+        "alignment/stages/evaluation.py",
+    }

@@ -27,6 +27,7 @@ from annotation.services import (
 from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
+from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 
 PASSWORD = "a quiet morning in June"
@@ -188,7 +189,7 @@ def _models(project: Project, folder: Path) -> Checkpoint:
 def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Round:
     """A round in the middle of its reward model."""
     round_ = Round.objects.create(
-        project=project, number=1, base=base, recipe={"name": "small", "k": 10}, launched_by=admin
+        project=project, number=2, base=base, recipe={"name": "small", "k": 10}, launched_by=admin
     )
     for position, name in enumerate(Stage.Name):
         stage = Stage.objects.create(round=round_, name=name, position=position)
@@ -214,7 +215,23 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
             )
     _quality(round_, folder)
     round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(result=_sampled())
+    round_.stages.filter(name=Stage.Name.EVALUATION).update(result=sample_evaluation())
+    _earlier_round(round_)
     return round_
+
+
+def _earlier_round(round_: Round) -> None:
+    """The round before, which others have judged too."""
+    earlier = Round.objects.create(
+        project=round_.project,
+        number=round_.number - 1,
+        base=round_.base,
+        recipe=round_.recipe,
+        state=Round.State.FINISHED,
+    )
+    for position, name in enumerate(Stage.Name):
+        Stage.objects.create(round=earlier, name=name, position=position, state=Stage.State.FINISHED)
+    earlier.stages.filter(name=Stage.Name.EVALUATION).update(result=sample_evaluation(gained=0.1))
 
 
 def _sampled() -> dict[str, Any]:  # Any: JSON
