@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
+from annotation.records import Strength
 
 Figures = Mapping[str, Any]  # Any: a program's JSON
 
@@ -19,8 +20,10 @@ SHARE_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 def evaluation_figures(
     evaluation: Figures, history: Sequence[Figures]
 ) -> dict[str, Any]:  # Any: of a template
-    """{"calibration", "outside"}; `history` is what `selectors.win_rate_history` gives."""
+    """{"accuracy_by_strength", "calibration", "outside"}; `history` is of `selectors.win_rate_history`."""
+    reward_model = evaluation.get("reward_model") or {}
     return {
+        "accuracy_by_strength": strongest_first(reward_model.get("by_strength", {})),
         "calibration": calibration_card(evaluation.get("calibration")),
         "outside": outside_card(evaluation, history) if evaluation else None,
     }
@@ -124,9 +127,15 @@ def calibration_card(calibration: Figures | None) -> dict[str, Any] | None:  # A
         return None
     return {
         **calibration,
+        "by_strength": strongest_first(calibration["by_strength"]),
         "plot": reliability_diagram(calibration["bins"]),
         "advice": temperature_advice(calibration["temperature"]),
     }
+
+
+def strongest_first(by_strength: Figures) -> list[tuple[str, Figures]]:
+    """Figures by strength in order: PostgreSQL keeps none of a JSON object."""
+    return [(strength.value, by_strength[strength]) for strength in Strength if strength in by_strength]
 
 
 def reliability_diagram(bins: list[Figures]) -> Plot:

@@ -157,7 +157,10 @@ def _answers(stage: Stage) -> str | None:
     program = stage.programs.first()
     if program is None or stage.state != Stage.State.FINISHED:
         return None
-    answers: str = json.loads(RunFolder(Path(program.folder)).config_path.read_text())["answers"]
+    config = Path(program.folder) / "run.json"
+    if not config.exists():  # cleared away: the round's figures are kept without it
+        return None
+    answers: str = json.loads(config.read_text())["answers"]
     return answers
 
 

@@ -1,4 +1,4 @@
-"""Writes over rounds: launch, cancel, retry a stage, override a gate. Each leaves an audit row."""
+"""Writes over rounds: launch, cancel, retry a stage, decide at a gate. Each leaves an audit row."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import stage_fail
 from alignment.messages import rounds_advance_send
-from alignment.models import Program, Round, Stage
+from alignment.models import GatePair, Program, Round, Stage
 from alignment.recipe import RoundRecipe
 from alignment.rejection.recipe import BEST
 from alignment.selection import select
@@ -136,5 +136,27 @@ def gate_reject(stage: Stage, actor: User) -> None:
         locked = Stage.objects.select_for_update().get(pk=stage.pk)
         if locked.name != Stage.Name.GATE or locked.state != Stage.State.WAITING:
             raise Conflict("The gate is not waiting for a decision.")
-        stage_fail(locked, " ".join(locked.result["problems"]))
+        problems = locked.result["problems"] or ["An admin ended the round before all pairs were compared."]
+        stage_fail(locked, " ".join(problems))
         audit_record(actor, "gate.reject", locked, {})
+
+
+def gate_pair_decide(pair: GatePair, actor: User, verdict: str) -> None:
+    """Say which side of a pair is better. The first word counts: nobody's is written over.
+
+    Raises Invalid for a verdict that is none, Conflict where the gate does not wait or the pair is decided.
+    """
+    if verdict not in GatePair.Verdict.values:
+        raise Invalid("Choose left, right, or equally good.")
+    with transaction.atomic():
+        stage = Stage.objects.select_for_update().get(pk=pair.stage_id)
+        if stage.state != Stage.State.WAITING:
+            raise Conflict("The gate is not waiting for people any more.")
+        decided = GatePair.objects.filter(pk=pair.pk, verdict="").update(
+            verdict=verdict, decided_by=actor, decided_at=timezone.now()
+        )
+        if not decided:
+            raise Conflict("Somebody has decided this pair already; theirs is kept.")
+        audit_record(actor, "gate.compare", stage, {"pair": pair.number, "verdict": verdict})
+        if not stage.pairs.filter(verdict="").exists():
+            transaction.on_commit(rounds_advance_send)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignment import token_views, views
+from alignment import gate_views, token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("rounds/<int:pk>/cancel/", views.round_cancel_view, name="round-cancel"),
     path("stages/<int:pk>/retry/", views.stage_retry_view, name="stage-retry"),
     path("stages/<int:pk>/gate/", views.gate_decide_view, name="gate-decide"),
+    path("stages/<int:pk>/pairs/", gate_views.gate_pairs, name="gate-pairs"),
+    path("pairs/<int:pk>/", gate_views.gate_pair_decide_view, name="gate-pair-decide"),
     path("programs/<int:pk>/", views.program_detail, name="program"),
     path("programs/<int:pk>/tokens/", token_views.program_tokens, name="program-tokens"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),

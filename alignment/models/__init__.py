@@ -1,6 +1,7 @@
-"""A round is rows: the round, its stages, each stage's programs, and the snapshot it trained on."""
+"""A round is rows: the round, its stages, their programs, the snapshot it trained on, the gate's pairs."""
 
+from alignment.models.gate_pair import GatePair
 from alignment.models.program import Program
 from alignment.models.round import Round, Snapshot, Stage
 
-__all__ = ["Program", "Round", "Snapshot", "Stage"]
+__all__ = ["GatePair", "Program", "Round", "Snapshot", "Stage"]

@@ -85,4 +85,8 @@ def test_the_diagram_has_a_dot_with_an_interval_for_each_bin() -> None:
 
 
 def test_a_round_that_was_not_measured_has_no_card() -> None:
-    assert evaluation_figures({}, []) == {"calibration": None, "outside": None}
+    assert evaluation_figures({}, []) == {
+        "accuracy_by_strength": [],
+        "calibration": None,
+        "outside": None,
+    }

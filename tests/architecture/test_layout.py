@@ -116,6 +116,7 @@ def test_what_others_said_of_a_round_is_read_by_its_gate_and_its_page_alone() ->
     assert readers == {
         "alignment/evaluation_figures.py",
         "alignment/gates.py",
+        "alignment/outside.py",
         "alignment/outside_exchange.py",
         "alignment/selectors.py",
         "alignment/stages/evaluation.py",

@@ -58,6 +58,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
+        Look(name="round-gate", path=f"/rounds/{site.gate.round_id}/", person=admin),
+        Look(name="gate-pairs", path=f"/stages/{site.gate.pk}/pairs/", person=admin),
         Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
         Look(name="round-new", path="/rounds/new/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
-from alignment.models import Program, Round, Stage
+from alignment.models import GatePair, Program, Round, Stage
 from annotation.models import Comparison, Flag, Project, Prompt, Response, Side
 from annotation.records import Strength
 from annotation.services import (
@@ -45,6 +45,8 @@ class SampleSite:
     """An annotator without a project."""
     checkpoint: Checkpoint
     round: Round
+    gate: Stage
+    """Of the round before; it waits for people."""
 
 
 def make_person(name: str, role: Role = Role.ANNOTATOR, *, password: str | None = None) -> User:
@@ -112,6 +114,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
     checkpoint = _models(project, folder)
+    round_ = _round(project, checkpoint, admin, folder)
     return SampleSite(
         project=project,
         admin=admin,
@@ -119,7 +122,8 @@ def make_sample_site(folder: Path) -> SampleSite:
         colleague=colleague,
         newcomer=newcomer,
         checkpoint=checkpoint,
-        round=_round(project, checkpoint, admin, folder),
+        round=round_,
+        gate=_earlier_gate(round_),
     )
 
 
@@ -216,12 +220,11 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
     _quality(round_, folder)
     round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(result=_sampled())
     round_.stages.filter(name=Stage.Name.EVALUATION).update(result=sample_evaluation())
-    _earlier_round(round_)
     return round_
 
 
-def _earlier_round(round_: Round) -> None:
-    """The round before, which others have judged too."""
+def _earlier_gate(round_: Round) -> Stage:
+    """The gate of the round before, with pairs for people to compare."""
     earlier = Round.objects.create(
         project=round_.project,
         number=round_.number - 1,
@@ -232,6 +235,23 @@ def _earlier_round(round_: Round) -> None:
     for position, name in enumerate(Stage.Name):
         Stage.objects.create(round=earlier, name=name, position=position, state=Stage.State.FINISHED)
     earlier.stages.filter(name=Stage.Name.EVALUATION).update(result=sample_evaluation(gained=0.1))
+    gate = earlier.stages.get(name=Stage.Name.GATE)
+    gate.state, gate.done, gate.total, gate.unit = Stage.State.WAITING, 1, len(PAIRS), "pairs"
+    gate.result = {"decided_by": "people", "problems": [], "note": ""}
+    gate.save()
+    for number, (_, _, question, left, right) in enumerate(PAIRS):
+        GatePair.objects.create(
+            stage=gate,
+            number=number,
+            prompt_id=f"prompt-{number}",
+            other="base",
+            context=[{"role": "user", "content": question}],
+            candidate_answer=left,
+            other_answer=right,
+            candidate_left=number % 2 == 0,
+            verdict="" if number else GatePair.Verdict.TIE,
+        )
+    return gate
 
 
 def _sampled() -> dict[str, Any]:  # Any: JSON

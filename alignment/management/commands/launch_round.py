@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -67,10 +68,21 @@ def follow(round_: Round, console: Console) -> None:
                 _show(bars, shown, stage)
             gate_waits = round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first()
             if gate_waits is not None:
-                raise CommandError("The gate is closed: " + " ".join(gate_waits.result["problems"]))
+                raise CommandError(_gate_sentence(gate_waits))
             if round_.state != Round.State.RUNNING:
                 return
             time.sleep(1)
+
+
+def _gate_sentence(gate: Stage) -> str:
+    """Why the round waits at its gate, and what to do."""
+    if gate.result["problems"]:
+        return "The gate is closed: " + " ".join(gate.result["problems"])
+    path = reverse("gate-pairs", kwargs={"pk": gate.pk})
+    return (
+        f"The gate waits for people: {gate.total - gate.done} pairs are to be compared at {path}. The round "
+        "goes on by itself when that is done."
+    )
 
 
 def _show(bars: Progress, shown: dict[str, TaskID], stage: Stage) -> None:
