@@ -385,6 +385,36 @@ class OutsideJudgeConfig(ProgramConfig):
     """JSONL of the judge's Grades, appended one by one."""
 
 
+HARNESS_TABLE = "harness.md"
+"""The file in the run folder with lm-eval's own table."""
+
+
+class HarnessConfig(ProgramConfig):
+    """`python -m alignment.sampling.harness`: a checkpoint on public benchmarks, by lm-evaluation-harness.
+
+    Result: {"lm_eval": its version, "backend", "tasks": {name: {"num_examples", "metrics": {name: {"value",
+    "standard_error"}}}}}.
+    """
+
+    checkpoint: Path
+    tasks: tuple[str, ...] = Field(min_length=1)
+    """Names that lm-eval knows, or that YAML files in `task_folder` give."""
+    task_folder: Path | None = None
+    num_fewshot: int | None = Field(default=None, ge=0)
+    """None: each task's own number."""
+    limit: int | None = Field(default=None, ge=1)
+    """Examples of each task; None takes all."""
+    chat: bool = False
+    """Ask in the model's chat template, not as plain text."""
+    backend: Literal["hf", "vllm"] = "hf"
+    device: str = "cpu"
+    """cpu or cuda."""
+    batch_size: int = Field(default=8, ge=1)
+    num_threads: int = Field(default=2, ge=1)
+    max_model_len: int | None = Field(default=None, ge=16)
+    """None: the model's own limit."""
+
+
 class ServeConfig(ProgramConfig):
     """`python -m alignment.sampling.serve`: one checkpoint behind vLLM's OpenAI-compatible server.
 
