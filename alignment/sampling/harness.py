@@ -5,6 +5,7 @@ the harness' own table as `harness.md`. The harness is an optional extra, import
 """
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from alignment.canary import engine_precision
@@ -25,6 +26,8 @@ def run(config: HarnessConfig, folder: RunFolder) -> None:
     """The program. Raises ProgramError without the harness, a model or the tasks."""
     prepare_environment(num_threads=config.num_threads)
     harness = imported_harness()
+    if config.backend == "vllm":
+        refuse_renamed_vllm()
     tasks = harness.tasks.TaskManager(
         include_path=None if config.task_folder is None else str(config.task_folder)
     )
@@ -77,6 +80,17 @@ def imported_harness() -> Any:  # Any: an untyped library
     except ModuleNotFoundError as error:
         raise ProgramError(f"{NOT_INSTALLED} ({error})") from error
     return lm_eval
+
+
+def refuse_renamed_vllm() -> None:
+    """lm-eval looks vLLM up by its package's name, which its build for CPUs does not have."""
+    try:
+        version("vllm")
+    except PackageNotFoundError as error:
+        raise ProgramError(
+            "lm-eval's vllm backend wants the package vllm itself, which runs on GPUs; the one here is its "
+            "build for CPUs under another name: use --backend hf."
+        ) from error
 
 
 def model_arguments(config: HarnessConfig) -> dict[str, Any]:  # Any: arguments of many types

@@ -10,12 +10,11 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import AuditEntry, Role, User
 from accounts.services import user_create
-from alignment.models import GatePair, Program, Round, Stage
+from alignment.models import GatePair, Round, Stage
 from alignment.recipe import parse_recipe, tiny
 from alignment.records import SampledAnswer
 from alignment.stages import gate
-from alignment.stages.plan import stage_folder
-from annotation.records import write_records
+from tests.alignment.evaluated import PROXY, write_evaluation
 from tests.alignment.factories import make_round
 from tests.alignment.sampling.factories import make_prompts
 
@@ -23,7 +22,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 NUM_PROMPTS = 9
 ACCURACY = {"accuracy": 0.7, "low": 0.6, "high": 0.8, "num_pairs": 90, "by_strength": {}}
-PROXY = {"value": 0.9, "low": 0.8, "high": 1.0, "comparisons": 9}
 
 
 @pytest.fixture
@@ -32,32 +30,24 @@ def stage(settings: Settings, tmp_path: Path) -> Stage:
     settings.ACCORD_RUNS = tmp_path / "runs"
     recipe = {**tiny().model_dump(mode="json"), "gate": {"decided_by": "people", "num_prompts": 6}}
     round_ = make_round(recipe=parse_recipe(recipe).model_dump(mode="json"))
-    evaluation = round_.stages.get(name=Stage.Name.EVALUATION)
-    folder = stage_folder(evaluation)
     prompts = make_prompts(NUM_PROMPTS)
-    write_records(folder / "prompts.jsonl", [*prompts])
-    write_records(
-        folder / "answers.jsonl",
-        [
-            SampledAnswer(
-                prompt_id=prompt.id,
-                domain="sums",
-                policy=policy,
-                sample=sample,
-                content="the same" if number == 0 else f"{word} {number}",
-                reward=0.0,
-            )
-            for policy, word in (("candidate", "good"), ("previous", "middling"), ("base", "bad"))
-            for number, prompt in enumerate(prompts)
-            for sample in range(2)
-        ],
-    )
-    Program.objects.create(
-        stage=evaluation, name="answers", module="m", queue="sampling", folder=str(folder / "x"), group=0
-    )
+    answers = [
+        SampledAnswer(
+            prompt_id=prompt.id,
+            domain="sums",
+            policy=policy,
+            sample=sample,
+            content="the same" if number == 0 else f"{word} {number}",
+            reward=0.0,
+        )
+        for policy, word in (("candidate", "good"), ("previous", "middling"), ("base", "bad"))
+        for number, prompt in enumerate(prompts)
+        for sample in range(2)
+    ]
+    write_evaluation(round_, prompts, answers, [])
     win_rate = {"base": PROXY, "previous": PROXY}
-    Stage.objects.filter(pk=evaluation.pk).update(
-        result={"reward_model": ACCURACY, "win_rate": win_rate}, state=Stage.State.FINISHED
+    round_.stages.filter(name=Stage.Name.EVALUATION).update(
+        result={"reward_model": ACCURACY, "win_rate": win_rate}
     )
     return round_.stages.get(name=Stage.Name.GATE)
 
@@ -124,7 +114,7 @@ def test_the_gate_opens_when_people_prefer_the_candidate(stage: Stage, admin: Us
 
 
 def test_the_gate_stays_closed_when_people_do_not(stage: Stage, admin: User, client: Client) -> None:
-    """The reward model's own win rate of 0.9 does not count."""
+    """The reward model's own win rate of 0.7 does not count."""
     assert not wait_at(stage)
     client.force_login(admin)
     decide_all(client, stage, "bad")

@@ -12,68 +12,42 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import AuditEntry, Role
 from accounts.services import user_create
-from alignment.models import Program, Round, Stage
-from alignment.records import Candidate, CandidateSet, PromptRecord, SampledAnswer
-from alignment.stages.plan import stage_folder
-from annotation.records import write_records
+from alignment.models import Round, Stage
+from alignment.records import Candidate, CandidateSet, SampledAnswer
+from tests.alignment.evaluated import write_evaluation
 from tests.alignment.factories import make_round
 from tests.alignment.sampling.factories import make_prompts
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
-PROXY = {"value": 0.7, "low": 0.6, "high": 0.8, "comparisons": 20}
-
 
 def evaluate(round_: Round, *, num_prompts: int = 8) -> Round:
     """Let the round have sampled candidates and evaluated its policy: longer answers have higher rewards."""
     prompts = make_prompts(num_prompts)
-    sampling = round_.stages.get(name=Stage.Name.REJECTION_SAMPLING)
-    write_records(
-        stage_folder(sampling) / "candidates.jsonl",
-        [
-            CandidateSet(
-                prompt=prompt,
-                candidates=tuple(
-                    Candidate(content="x" * place, num_tokens=9, finish="stop", reward=place)
-                    for place in range(4)
-                ),
-                best=3,
-            )
-            for prompt in prompts
-        ],
-    )
-    evaluation = round_.stages.get(name=Stage.Name.EVALUATION)
-    folder = stage_folder(evaluation)
-    write_records(folder / "prompts.jsonl", [PromptRecord(**dict(prompt)) for prompt in prompts])
-    write_records(
-        folder / "answers.jsonl",
-        [
-            SampledAnswer(
-                prompt_id=prompt.id,
-                domain="sums",
-                policy=policy,
-                sample=0,
-                content=f"{policy} on {prompt.id}",
-                reward=1.0,
-            )
-            for policy in ("candidate", "base")
-            for prompt in prompts
-        ],
-    )
-    Program.objects.create(
-        stage=evaluation,
-        name="answers",
-        module="m",
-        queue="sampling",
-        folder=str(folder / "answers"),
-        group=0,
-    )
-    (folder / "answers").mkdir()
-    (folder / "answers" / "run.json").write_text(json.dumps({"answers": str(folder / "answers.jsonl")}))
-    evaluation.state = Stage.State.FINISHED
-    evaluation.result = {"win_rate": {"base": PROXY}, "outside": []}
-    evaluation.save()
-    return round_
+    sets = [
+        CandidateSet(
+            prompt=prompt,
+            candidates=tuple(
+                Candidate(content="x" * place, num_tokens=9, finish="stop", reward=place)
+                for place in range(4)
+            ),
+            best=3,
+        )
+        for prompt in prompts
+    ]
+    answers = [
+        SampledAnswer(
+            prompt_id=prompt.id,
+            domain="sums",
+            policy=policy,
+            sample=0,
+            content=f"{policy} on {prompt.id}",
+            reward=1.0,
+        )
+        for policy in ("candidate", "base")
+        for prompt in prompts
+    ]
+    return write_evaluation(round_, prompts, answers, sets)
 
 
 @pytest.fixture
