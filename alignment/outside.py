@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import Field
 
-from alignment.over_optimisation import best_of_k
 from alignment.length_control import length_controlled_win_rate
+from alignment.over_optimisation import best_of_k
 from alignment.pairwise import AnswerPair, Verdict, has_flipped, pair_outcome, pair_verdicts
 from alignment.records import CandidateSet, SampledAnswer
 from alignment.win_rate import outcome, win_rate

@@ -4,11 +4,11 @@ import random
 from typing import Any
 
 from alignment.accuracy import pair_accuracy
-from alignment.over_optimisation import best_of_k
 from alignment.calibration import calibration
 from alignment.divergence import divergence
 from alignment.length_control import length_controlled_win_rate
 from alignment.outside import rate_figures
+from alignment.over_optimisation import best_of_k
 from annotation.records import Strength
 
 
