@@ -15,7 +15,9 @@ from alignment.rejection.recipe import Domains, LanguageCheck, SystemPrompts
 from annotation.records import Strength
 from pretrain.run import ProgramConfig
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "pure_bf16"]
+"""bf16 is autocast over fp32 weights; pure_bf16 has weights, gradients and moments in bf16, for half of the
+memory, and rounds updates at random (pretrain.rounded_adamw)."""
 
 
 class OptimizerConfig(ProgramConfig):

@@ -23,6 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pretrain.processes import any_of, is_first, num_processes, own_places, summed
+from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import ProgramConfig, ProgramError, RunFolder
 from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
 
@@ -71,8 +72,8 @@ class LoopConfig(ProgramConfig):
     """On matrices only: never on norms and biases."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: autocast over fp32 weights."""
+    precision: Literal["fp32", "bf16", "pure_bf16"] = "fp32"
+    """bf16: autocast over fp32 weights. pure_bf16: the weights of the model given are bf16."""
     checkpoint_seconds: float = Field(default=300, gt=0)
     """How often to checkpoint for resuming."""
     log_every: int = Field(default=10, ge=1)
@@ -215,15 +216,18 @@ def scheduled_learning_rate(step: int, config: LoopConfig) -> float:
     return config.learning_rate * (config.final_fraction + (1 - config.final_fraction) * left)
 
 
-def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    """Fused AdamW; weight decay on matrices only."""
+def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    """AdamW, fused over fp32 weights, rounding at random over bf16 ones; weight decay on matrices only."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), eps=1e-8, fused=True)
+    betas = (0.9, config.beta2)
+    if config.precision == "pure_bf16":
+        return RoundedAdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8, fused=True)
 
 
 def take_step(

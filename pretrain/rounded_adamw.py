@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 CUT_BITS = 16
 """Bits of an fp32 number that bf16 does not have."""
@@ -64,7 +65,10 @@ class RoundedAdamW(torch.optim.Optimizer):
 
 
 def write_rounded(out: Tensor, values: Tensor) -> None:
-    """Write fp32 `values` into `out`; rounded at random where it is bf16."""
+    """Write fp32 `values` into `out`; rounded at random where it is bf16. Each process writes
+    its own parts of sharded tensors."""
+    if isinstance(out, DTensor) and isinstance(values, DTensor):
+        out, values = out.to_local(), values.to_local()
     out.copy_(rounded_at_random(values) if out.dtype == torch.bfloat16 else values)
 
 

@@ -81,6 +81,9 @@ def placed(model: nn.Module, config: TrainingConfig) -> nn.Module:
     """The model to train where it trains: on the device, or in parts on those of all processes."""
     if config.recompute_activations:
         model.gradient_checkpointing_enable()
+    if config.precision == "pure_bf16":
+        for weight in model.parameters():  # not the buffers: positions must not lose digits
+            weight.data = weight.data.bfloat16()
     return ShardedModel(model) if config.num_processes > 1 else model.to(training_device())
 
 
@@ -174,6 +177,7 @@ def finish(
     whole = whole_model(model)
     if whole is None:
         return
+    whole = whole.float()
     if config.lora is not None:
         merge_adapters(whole)
     save_checkpoint_folder(whole, config.initial, config.out)

@@ -99,7 +99,7 @@ def reference_key(model: nn.Module, config: DpoConfig) -> str:
         if "lora_" in name:
             continue
         digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(weight.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

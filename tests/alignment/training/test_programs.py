@@ -166,12 +166,22 @@ def test_transformers_reads_the_reward_that_was_trained(base: Path, data: Path, 
                 assert model(input_ids=padded).logits.item() == pytest.approx(value, abs=1e-5)
 
 
-def test_bf16_trains_too(base: Path, data: Path, tmp_path: Path) -> None:
-    config = DpoConfig(**training(base, data / "preferences.jsonl", tmp_path, precision="bf16"))
+@pytest.mark.parametrize("precision", ["bf16", "pure_bf16"])
+def test_bf16_trains_too(base: Path, data: Path, tmp_path: Path, precision: str) -> None:
+    config = DpoConfig(**training(base, data / "preferences.jsonl", tmp_path, precision=precision))
     dpo.run(config, RunFolder(tmp_path))
     result = RunFolder(tmp_path).read_result()
     assert result is not None
     assert result["accuracy"] == 1.0
+    weights = load_file(config.out / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+
+
+def test_a_reward_model_learns_in_pure_bf16(base: Path, data: Path, tmp_path: Path) -> None:
+    config = RewardConfig(**training(base, data / "preferences.jsonl", tmp_path, precision="pure_bf16"))
+    reward.run(config, RunFolder(tmp_path))
+    rows = list(RunFolder(tmp_path).read_metrics("metrics"))
+    assert rows[-1]["accuracy"] > 0.8 > rows[0]["accuracy"]
 
 
 def test_cutting_a_step_into_microbatches_does_not_change_it(base: Path, data: Path, tmp_path: Path) -> None:
