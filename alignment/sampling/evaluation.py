@@ -184,7 +184,7 @@ class Evaluator:
         )
         rewards = self._reward_model.rewards_many(
             [
-                (prompt.context, [answer.content for answer in answers])
+                (prompt.context, [answer.message for answer in answers])
                 for prompt, answers in zip(job.prompts, drawn, strict=True)
             ]
         )
