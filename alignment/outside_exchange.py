@@ -26,8 +26,7 @@ from alignment.outside import (
 )
 from alignment.records import CandidateSet, PromptRecord, SampledAnswer
 from alignment.stages.evaluation import PROMPTS, answers_path
-from alignment.stages.plan import stage_folder
-from alignment.stages.rejection_sampling import CANDIDATES
+from alignment.stages.plan import CANDIDATES, stage_folder
 from annotation.records import read_records
 
 

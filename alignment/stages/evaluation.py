@@ -13,6 +13,7 @@ from alignment.records import PromptRecord
 from alignment.stages.definition import StageResult
 from alignment.stages.judge import judge_config
 from alignment.stages.plan import (
+    CANDIDATES,
     SAMPLING,
     best_earlier_policy,
     checkpoint_path,
@@ -21,7 +22,6 @@ from alignment.stages.plan import (
     stage_checkpoint,
     stage_folder,
 )
-from alignment.stages.rejection_sampling import CANDIDATES
 from alignment.stages.snapshot import HOLDOUT, HOLDOUT_PROMPTS, snapshot_file
 from annotation.records import PreferenceRecord, read_records, write_records
 

@@ -18,6 +18,9 @@ from registry.services import checkpoint_adopt
 TRAINING = "training"
 SAMPLING = "sampling"
 
+CANDIDATES = "candidates.jsonl"
+"""What rejection sampling leaves in its stage's folder."""
+
 
 def recipe_of(round_: Round) -> RoundRecipe:
     """The recipe the round was launched with."""

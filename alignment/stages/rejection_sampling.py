@@ -11,6 +11,7 @@ from alignment.selectors import GATHERS
 from alignment.stages.definition import StageResult
 from alignment.stages.domain_policies import domain_policies
 from alignment.stages.plan import (
+    CANDIDATES,
     SAMPLING,
     best_earlier_policy,
     checkpoint_path,
@@ -23,7 +24,6 @@ from alignment.stages.snapshot import TRAIN_PROMPTS, snapshot_file
 from annotation.records import read_records, write_records
 from pretrain.run import RunFolder
 
-CANDIDATES = "candidates.jsonl"
 PROGRAM = "sampling"
 """The program whose result is the stage's: the only one, or the one that gathers the shards."""
 

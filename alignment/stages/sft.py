@@ -8,6 +8,7 @@ from alignment.selectors import QUALITY_PROGRAM
 from alignment.stages.definition import StageResult
 from alignment.stages.judge import judge_config
 from alignment.stages.plan import (
+    CANDIDATES,
     SAMPLING,
     TRAINING,
     average_add,
@@ -21,7 +22,7 @@ from alignment.stages.plan import (
     training_options,
     variant_names,
 )
-from alignment.stages.rejection_sampling import CANDIDATES, PROGRAM
+from alignment.stages.rejection_sampling import PROGRAM
 from alignment.stages.snapshot import HOLDOUT_PROMPTS, TRAIN, snapshot_file
 from registry.models import Checkpoint
 
