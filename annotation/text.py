@@ -1,4 +1,16 @@
-"""Which text may enter the database. Pure."""
+"""Which text may enter the database, and how long a text is in words. Pure."""
+
+import re
+
+# The same in PostgreSQL's and in Python's regular expressions.
+_SPACE = (
+    "\\u0009-\\u000d\\u001c-\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200b\\u2028\\u2029\\u202f\\u205f\\u3000"
+)
+_SCRIPT = "\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\U00020000-\\U0003ffff"
+WORD = f"[{_SCRIPT}]|[^{_SPACE}{_SCRIPT}]+"
+"""A run without spaces; each Chinese character and each Japanese sign is one of its own."""
+
+_FIND_WORD = re.compile(WORD)
 
 
 def storable(text: str) -> bool:
@@ -10,3 +22,8 @@ def storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def count_words(text: str) -> int:
+    """How many words `text` has, the same as the database counts."""
+    return sum(1 for _ in _FIND_WORD.finditer(text))

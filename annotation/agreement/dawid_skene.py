@@ -16,7 +16,7 @@ from annotation.agreement.ratings import Floats, Ratings
 
 SMOOTHING = 1.0
 TOLERANCE = 1e-7
-MAX_STEPS = 200
+MAX_STEPS = 100
 SMALLEST = 1e-12
 """In place of a probability of nought, of which there is no logarithm."""
 
@@ -53,62 +53,66 @@ def dawid_skene(
     counts_UV = ratings.counts()
     if not (counts_UV.sum(axis=1) > 1).any():
         return None
-    posterior_UV = _normalized(counts_UV.astype(np.float64))
     rated_U = counts_UV.sum(axis=1) > 0
+    # Classes first: numpy sums over a long last axis fast, over a short one slowly.
+    posterior_VU = _normalized(counts_UV.T.astype(np.float64))
     before, step, converged = -np.inf, 0, False
     while True:
-        prior_V = np.maximum(posterior_UV[rated_U].mean(axis=0), SMALLEST)
-        confusion_AVV = _confusion(ratings, posterior_UV, smoothing)
+        prior_V = np.maximum(posterior_VU[:, rated_U].mean(axis=1), SMALLEST)
+        confusion_AVV = _confusion(ratings, posterior_VU, smoothing)
         if converged or step == max_steps:
             break
-        log_UV = np.log(prior_V) + _log_likelihoods(ratings, confusion_AVV)
-        highest_U = log_UV.max(axis=1)
-        joint_UV = np.exp(log_UV - highest_U[:, None])
-        posterior_UV = _normalized(joint_UV)
-        gained = float((highest_U + np.log(joint_UV.sum(axis=1)))[rated_U].sum())
+        log_VU = np.log(prior_V)[:, None] + _log_likelihoods(ratings, confusion_AVV)
+        highest_U = log_VU.max(axis=0)
+        joint_VU = np.exp(log_VU - highest_U)
+        posterior_VU = _normalized(joint_VU)
+        gained = float((highest_U + np.log(joint_VU.sum(axis=0)))[rated_U].sum())
         gained += smoothing * float(np.log(confusion_AVV).sum())
         converged = gained - before < tolerance * len(ratings.unit_R)
         before, step = gained, step + 1
     return DawidSkene(
         confusion_AVV=confusion_AVV,
         prior_V=prior_V,
-        posterior_UV=posterior_UV,
+        posterior_UV=posterior_VU.T,
         num_steps=step,
         converged=converged,
     )
 
 
-def _normalized(weights_UV: Floats) -> Floats:
-    """Rows that sum to 1; equal shares where a row is empty."""
-    sum_U = weights_UV.sum(axis=1, keepdims=True)
-    return np.where(sum_U > 0, weights_UV / np.where(sum_U > 0, sum_U, 1.0), 1.0 / weights_UV.shape[1])
+def _normalized(weights_VU: Floats) -> Floats:
+    """Columns that sum to 1; equal shares where a column is empty."""
+    sum_U = weights_VU.sum(axis=0)
+    return np.where(sum_U > 0, weights_VU / np.where(sum_U > 0, sum_U, 1.0), 1.0 / len(weights_VU))
 
 
-def _confusion(ratings: Ratings, posterior_UV: Floats, smoothing: float) -> Floats:
+def _confusion(ratings: Ratings, posterior_VU: Floats, smoothing: float) -> Floats:
     num_classes = ratings.num_levels
     cells_R = ratings.rater_R * num_classes + ratings.level_R
-    num_cells = ratings.num_raters * num_classes
-    expected_VAV = np.stack(
+    shape = (ratings.num_raters, num_classes)
+    expected_AVV = smoothing + np.stack(
         [
-            np.bincount(cells_R, weights=posterior_UV[ratings.unit_R, true], minlength=num_cells).reshape(
-                ratings.num_raters, num_classes
+            np.bincount(cells_R, weights=of_class_U[ratings.unit_R], minlength=shape[0] * shape[1]).reshape(
+                shape
             )
-            for true in range(num_classes)
-        ]
+            for of_class_U in posterior_VU
+        ],
+        axis=1,
     )
-    expected_AVV = expected_VAV.transpose(1, 0, 2) + smoothing
     sum_AV1 = expected_AVV.sum(axis=2, keepdims=True)
     shares_AVV = np.where(sum_AV1 > 0, expected_AVV / np.where(sum_AV1 > 0, sum_AV1, 1.0), 1.0 / num_classes)
     return np.maximum(shares_AVV, SMALLEST)
 
 
 def _log_likelihoods(ratings: Ratings, confusion_AVV: Floats) -> Floats:
-    """log P(ratings of the unit | its class), [U, V]."""
-    log_RV = np.log(confusion_AVV)[ratings.rater_R, :, ratings.level_R]
+    """log P(ratings of the unit | its class), [V, U]."""
+    log_AVV = np.log(confusion_AVV)
     return np.stack(
         [
-            np.bincount(ratings.unit_R, weights=log_RV[:, true], minlength=ratings.num_units)
+            np.bincount(
+                ratings.unit_R,
+                weights=log_AVV[:, true][ratings.rater_R, ratings.level_R],
+                minlength=ratings.num_units,
+            )
             for true in range(ratings.num_levels)
-        ],
-        axis=1,
+        ]
     )

@@ -1,7 +1,7 @@
 """Responses of models, and the comparisons of two of them that people are asked for."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from annotation.models.project import Project
@@ -9,11 +9,20 @@ from annotation.models.prompt import Dialog
 from registry.models import Checkpoint, Deployment
 
 
+def counted(field: str, function: str) -> models.GeneratedField:
+    """A number that the database counts as the row is written, by a function of the migrations."""
+    return models.GeneratedField(
+        expression=Func(F(field), function=function), output_field=models.IntegerField(), db_persist=True
+    )
+
+
 class Response(models.Model):
     """What one model answered, and which model that was. Annotators never see the latter."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="responses")
     content = models.TextField()
+    num_words = counted("content", "accord_words")
+    """As `annotation.text` counts words; reports need no tokenizer."""
     deployment = models.ForeignKey(
         Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="responses"
     )
@@ -48,6 +57,11 @@ class Comparison(models.Model):
     """Its place in the dialog; 0 answers the prompt itself."""
     round = models.PositiveIntegerField()
     context = models.JSONField()
+    context_words = counted("context", "accord_context_words")
+    """Of all its messages; `prompt_words` of the last one."""
+    prompt_words = counted("context", "accord_prompt_words")
+    num_turns = counted("context", "accord_turns")
+    """The user's messages in the context."""
     left = models.ForeignKey(Response, on_delete=models.RESTRICT, related_name="left_of")
     right = models.ForeignKey(Response, on_delete=models.RESTRICT, related_name="right_of")
     seed = models.BigIntegerField(null=True, blank=True)

@@ -72,7 +72,7 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(signed_in(request), slug, REVIEW)
     counted = breakdown(project)
     context = {
-        **_frame(request, project),
+        **project_frame(request, project),
         "states": state_counts(project),
         "breakdown": counted,
         "strengths": [capfirst(strength.value.replace("_", " ")) for strength in Strength],
@@ -94,7 +94,7 @@ def project_settings(request: HttpRequest, slug: str) -> HttpResponse:
         project_update(project, actor=user, **form.cleaned_data)
         messages.success(request, "Saved.")
         return redirect("project-settings", slug=slug)
-    context = {**_frame(request, project), "form": form}
+    context = {**project_frame(request, project), "form": form}
     return render(request, "annotation/project_settings.html", context, status=_status(form))
 
 
@@ -105,7 +105,7 @@ def project_prompts(request: HttpRequest, slug: str) -> HttpResponse:
     user = signed_in(request)
     project = project_for(user, slug, ADMINISTER if request.method == "POST" else REVIEW)
     form = PromptsForm(request.POST or None, request.FILES or None)
-    context = {**_frame(request, project), "form": form}
+    context = {**project_frame(request, project), "form": form}
     if request.method == "POST" and form.is_valid():
         refusals: list[Refusal] = []
         counts = _import(project, form.cleaned_data["file"], form.cleaned_data["holdout"], refusals, user)
@@ -132,7 +132,7 @@ def project_people(request: HttpRequest, slug: str) -> HttpResponse:
             membership = membership_set(project, member, Role(form.cleaned_data["role"]), actor=user)
             messages.success(request, f"{member.username} is now {membership.get_role_display().lower()}.")
             return redirect("project-people", slug=slug)
-    context = {**_frame(request, project), "form": form, "members": members(project)}
+    context = {**project_frame(request, project), "form": form, "members": members(project)}
     return render(request, "annotation/project_people.html", context, status=_status(form))
 
 
@@ -155,7 +155,7 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def project_flagged(request: HttpRequest, slug: str) -> HttpResponse:
     """Comparisons that somebody flagged, for a reviewer to decide about."""
     project = project_for(signed_in(request), slug, REVIEW)
-    context = {**_frame(request, project), "flags": flagged(project)}
+    context = {**project_frame(request, project), "flags": flagged(project)}
     return render(request, "annotation/project_flagged.html", context)
 
 
@@ -172,7 +172,7 @@ def flag_decide(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("project-flagged", slug=slug)
 
 
-def _frame(request: HttpRequest, project: Project) -> dict[str, object]:
+def project_frame(request: HttpRequest, project: Project) -> dict[str, object]:
     """What the header and the tabs of each project page need."""
     return {
         "project": project,

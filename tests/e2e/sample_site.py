@@ -5,6 +5,7 @@ Made through the services that pages and commands use.
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Round, Stage
-from annotation.models import Comparison, Flag, Project, Prompt, Response, Side
+from annotation.models import Comparison, Flag, Judgement, Project, Prompt, Response, Side
 from annotation.records import Strength
 from annotation.services import (
     Verdict,
@@ -111,6 +112,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     membership_set(project, colleague, Role.ANNOTATOR, actor=admin)
     token_create(annotator, name="Nightly export")
     _judged_and_flagged(project, colleague)
+    _judged_by_others(project)
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
     checkpoint = _models(project, folder)
@@ -142,6 +144,29 @@ def _judged_and_flagged(project: Project, colleague: User) -> None:
         lease=assignment.lease,
         reason=Flag.Reason.BROKEN,
         comment="The right answer is one endless word.",
+    )
+
+
+def _judged_by_others(project: Project) -> None:
+    """What the quality page and the reports show: the same comparisons judged by more people, over weeks."""
+    people = [make_person(name) for name in ("bo", "wilhelmina.featherstonehaugh-cholmondeley")]
+    strengths = list(Strength)
+    judged = list(Judgement.objects.order_by("pk").select_related("comparison"))
+    now = timezone.now()
+    for number, first in enumerate(judged):
+        Judgement.objects.filter(pk=first.pk).update(created_at=now - timedelta(days=2 * number))
+        for place, person in enumerate(people):
+            Judgement.objects.create(
+                comparison=first.comparison,
+                annotator=person,
+                preferred=Side.RIGHT if number % 4 == 0 else Side.LEFT,
+                strength=strengths[(number + place) % 4],
+                seconds=3.0 if place else 35.0 + number,
+                idempotency_key=str(first.comparison_id),
+                created_at=now - timedelta(days=2 * number, hours=place),
+            )
+    Comparison.objects.filter(pk__in=[first.comparison_id for first in judged]).update(
+        needed=3, num_judgements=3
     )
 
 

@@ -16,8 +16,8 @@ from tests.annotation.factories import make_annotator, make_comparison, make_com
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("", "prompts/", "people/", "flagged/", "settings/")
-ONLY_ADMINS = {"settings/"}
+PAGES = ("", "prompts/", "people/", "flagged/", "reports/", "quality/", "settings/")
+ONLY_ADMINS = {"quality/", "settings/"}
 SETTINGS = {
     "name": "Helpful",
     "description": "",
