@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 RANGE_WIDTH = 100
+MARK_WIDTH = 1.6
 BARS_WIDTH = 720
 BARS_HEIGHT = 180
 MAX_BAR_WIDTH = 48
@@ -48,11 +49,13 @@ def range_mark(
     """Place a figure between `least` and 1; what lies outside stands at the edge."""
 
     def place(number: float) -> float:
-        return round(RANGE_WIDTH * min(max((number - least) / (1 - least), 0.0), 1.0), 1)
+        return round((RANGE_WIDTH - MARK_WIDTH) * min(max((number - least) / (1 - least), 0.0), 1.0), 1)
 
     left = place(value if low is None else low)
     right = place(value if high is None else high)
-    return RangeMark(value=place(value), low=left, width=round(max(right - left, 1.0), 1), zero=place(zero))
+    return RangeMark(
+        value=place(value), low=left, width=round(right - left + MARK_WIDTH, 1), zero=place(zero)
+    )
 
 
 def stacked_bars(columns: Sequence[tuple[str, Sequence[int]]]) -> StackedBars:

@@ -17,8 +17,8 @@ def alpha_figure(interval: Interval | None) -> dict[str, str | RangeMark | None]
     if interval is None:
         return {"value": None}
     mark = range_mark(interval.value, interval.low, interval.high, least=LEAST_ALPHA, zero=0.0)
-    between = "" if interval.low is None else f"{interval.low:.2f} to {interval.high:.2f}"
-    return {"value": f"{interval.value:.2f}", "between": between, "mark": mark}
+    between = "" if interval.low is None else f"{kappa(interval.low)} to {kappa(interval.high)}"
+    return {"value": kappa(interval.value), "between": between, "mark": mark}
 
 
 @register.inclusion_tag("annotation/_figure.html")
@@ -45,7 +45,7 @@ def in_percent(share: Share | None) -> str:
 @register.filter
 def kappa(value: float | None) -> str:
     """A κ with two digits, or that it is not defined."""
-    return "not defined" if value is None else f"{value:.2f}"
+    return "not defined" if value is None else f"{value:.2f}".replace("-", "−")
 
 
 @register.filter
