@@ -93,6 +93,17 @@ def test_two_processes_leave_what_one_leaves(
         assert all(torch.allclose(value, other[name], atol=1e-5) for name, value in one.items())
 
 
+def test_bf16_weights_learn_in_several_processes_too(base: Path, data: Path, tmp_path: Path) -> None:
+    config = config_of(RewardConfig, base, data, tmp_path, num_processes=2, precision="pure_bf16")
+    assert program_together(config, reward.run, tmp_path) == [0, 0]
+    losses = [row["loss"] for row in RunFolder(tmp_path).read_metrics("metrics")]
+    assert losses[-1] < losses[0]
+    weights, before = load_file(config.out / "model.safetensors"), load_file(base / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    trained = [name for name in before if name in weights and name != "lm_head.weight"]
+    assert all(not torch.equal(weights[name], before[name].bfloat16().float()) for name in trained)
+
+
 class Stopping(Onlooker):
     """A run folder whose process is told to stop at the fifth step."""
 
