@@ -4,6 +4,9 @@
 # Enough for Django to load its settings where no server is asked.
 NO_SERVERS := SECRET_KEY=none DATABASE_URL=postgresql:/// REDIS_URL=redis://
 
+# Two processes, each with servers of its own and whole files of tests, the long ones first.
+PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help install demo serve test check
 
 help:  ## this list
@@ -22,11 +25,11 @@ serve: .venv/installed  ## the site, its workers and its servers, until Ctrl-C
 	@.venv/bin/python -m deploy.local.serve
 
 test: .venv/installed  ## the whole test suite; options in PYTEST_ARGS
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 check: .venv/installed  ## style, types, layers and the tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(NO_SERVERS) .venv/bin/mypy .
 	.venv/bin/lint-imports
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)

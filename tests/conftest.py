@@ -3,6 +3,8 @@
 Importing this sets the environment that `accord.settings` reads. PostgreSQL and Valkey start when the
 first test needs them, in a temporary folder, unless DATABASE_URL or REDIS_URL name others; several
 test runs may go on at once. A guard ends whatever a run leaves behind, also when the run is killed.
+
+With several processes (`-n 2 --dist loadfile`, as `make test` does) each has servers of its own.
 """
 
 import os
@@ -10,6 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +22,8 @@ from django.db import connection
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
 from deploy.local.guard import MARK, SERVER, new_mark, start_guard
 from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
+
+FOUND = set(os.environ)
 
 FOLDER = Path(tempfile.mkdtemp(prefix="accord-tests-"))
 os.environ[MARK] = new_mark(FOLDER)
@@ -77,9 +82,14 @@ def pytest_unconfigure() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: Playwright leaves its event loop running in this thread, and no other
-    loop can run beside it. All others keep the order that pytest-django gave them.
+    loop can run beside it. Before the others of their kind come those of the running product, so that of
+    several processes none is left alone with them at the end. Else as pytest-django ordered them.
     """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("browser") is not None, "e2e/product" not in item.nodeid
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,8 +114,26 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         left_out.append(f"{report.nodeid} was skipped as a whole")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Workers choose for themselves: they get the environment as it was found."""
+    for name in set(os.environ) - FOUND:
+        del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # Any: a worker as pytest-xdist has it
+    """Take down what a worker has seen; one that died has told nothing."""
+    told = getattr(node, "workeroutput", {})
+    ran.update(told.get("ran", []))
+    left_out.extend(told.get("left_out", []))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if a part was left out and the caller minds."""
+    """Fail the run if a part was left out and the caller minds; a worker leaves that to its controller."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput |= {"ran": sorted(ran), "left_out": left_out}
+        return
     if not session.config.getoption("--fail-on-missing-parts"):
         return
     left_out.extend(f"no test of {name} ran" for marker, name in PARTS.items() if marker not in ran)

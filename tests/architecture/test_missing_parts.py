@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from accord.env import REPOSITORY
 
 TESTS = """
@@ -20,13 +22,14 @@ def test_vllm():
 """
 
 
-def test_a_part_that_was_left_out_fails_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_part_that_was_left_out_fails_the_run(processes: str, tmp_path: Path) -> None:
     (tmp_path / "test_parts.py").write_text(TESTS)
     run = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"),
             *("-c", REPOSITORY / "pyproject.toml", "--rootdir", tmp_path, tmp_path),
-            "--fail-on-missing-parts",
+            *("--fail-on-missing-parts", "-n", processes),
         ],
         cwd=REPOSITORY,
         capture_output=True,
