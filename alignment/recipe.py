@@ -103,7 +103,7 @@ class AverageRecipe(RecipePart):
     """How the variants of a stage become one model."""
 
     method: AverageMethod = MeanMethod()
-    """The mean, slerp, ties, ema over rounds, or for reward models a greedy soup."""
+    """The mean, slerp, ties, ema over rounds, or a greedy soup measured by held-out judgements."""
     weights: tuple[float, ...] | None = None
     """One for each variant, summing to 1; None is uniform."""
 
@@ -114,16 +114,6 @@ class AveragingRecipe(RecipePart):
     reward: AverageRecipe = AverageRecipe()
     sft: AverageRecipe = AverageRecipe()
     dpo: AverageRecipe = AverageRecipe()
-
-    @model_validator(mode="after")
-    def _soups_are_of_reward_models(self) -> Self:
-        for name, average in (("sft", self.sft), ("dpo", self.dpo)):
-            if average.method.name == "greedy_soup":
-                raise ValueError(
-                    f"averaging.{name}.method cannot be greedy_soup, which is measured by held-out "
-                    "judgements and so is for reward models: use mean, slerp, ties or ema."
-                )
-        return self
 
 
 class RejectionRecipe(RecipePart):

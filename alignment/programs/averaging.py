@@ -39,7 +39,7 @@ class EmaMethod(ProgramConfig):
 
 
 class GreedySoupMethod(ProgramConfig):
-    """The mean of those reward models that do not lower the held-out accuracy, from the best one on."""
+    """The mean of those models that do not make the held-out figure worse, from the best one on."""
 
     name: Literal["greedy_soup"]
 
@@ -52,8 +52,9 @@ AverageMethod = Annotated[
 class AverageConfig(ProgramConfig):
     """`python -m alignment.training.average`: one model from several checkpoints, in fp32.
 
-    Result: {"num_checkpoints", "num_tensors"}; of a greedy soup also {"kept": places of the members, "soup":
-    [{"member", "accuracy", "kept"}] in the order in which they were tried}.
+    Result: {"num_checkpoints", "num_tensors"}; of a greedy soup also {"kept": places of the members,
+    "metric": "accuracy" or "log_likelihood", "soup": [{"member", metric, "kept"}] in the order in which they
+    were tried}.
     """
 
     checkpoints: tuple[Path, ...] = Field(min_length=1)
@@ -66,6 +67,8 @@ class AverageConfig(ProgramConfig):
     """EMA: the average of the round before; None in the first round, whose average is the mean."""
     holdout: Path | None = None
     """Greedy soup: JSONL of held-out PreferenceRecords."""
+    reference: Path | None = None
+    """Greedy soup: the checkpoint that the policies were held to in DPO; None where they had none."""
     max_row_tokens: int = Field(default=2048, ge=16)
     """Greedy soup: longer held-out records are left out."""
     num_threads: int = Field(default=1, ge=1)

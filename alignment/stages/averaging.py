@@ -10,6 +10,7 @@ from alignment.stages.plan import (
     stage_checkpoint,
     variant_names,
 )
+from alignment.stages.snapshot import holdout_file
 from registry.models import Checkpoint
 
 
@@ -17,7 +18,7 @@ def start(stage: Stage) -> None:
     """Plan the average of all DPO variants."""
     sft = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
     variants = [checkpoint_path(variant) for variant in _variants(stage)]
-    average_add(stage, variants, initial=checkpoint_path(sft), group=0)
+    average_add(stage, variants, initial=checkpoint_path(sft), holdout=holdout_file(stage), group=0)
 
 
 def finish(stage: Stage) -> StageResult:

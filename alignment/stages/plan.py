@@ -93,7 +93,7 @@ def program_add(
 
 
 def average_add(
-    stage: Stage, checkpoints: list[Path], *, initial: Path, holdout: Path | None = None, group: int
+    stage: Stage, checkpoints: list[Path], *, initial: Path, holdout: Path | None, group: int
 ) -> Program:
     """Plan the average of `checkpoints`, trained from `initial`, as the stage's program "average".
 
@@ -115,6 +115,7 @@ def average_add(
         initial=initial if method == "ties" else None,
         previous=None if before is None else checkpoint_path(before),
         holdout=holdout if method == "greedy_soup" else None,
+        reference=initial if method == "greedy_soup" and stage.name == Stage.Name.AVERAGING else None,
         max_row_tokens=recipe_of(stage.round).max_row_tokens,
         num_threads=num_threads,
         out=checkpoint_out(stage, "average"),

@@ -14,7 +14,7 @@ from alignment.stages.plan import (
     training_options,
     variant_names,
 )
-from alignment.stages.snapshot import HOLDOUT, TRAIN, snapshot_file
+from alignment.stages.snapshot import TRAIN, holdout_file, snapshot_file
 from registry.models import Checkpoint
 
 
@@ -23,7 +23,7 @@ def start(stage: Stage) -> None:
     recipe = recipe_of(stage.round)
     names = variant_names(len(recipe.reward))
     initial = checkpoint_path(stage.round.base)
-    holdout = snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None
+    holdout = holdout_file(stage)
     for name, variant in zip(names, recipe.reward, strict=True):
         config = RewardConfig(
             initial=initial,

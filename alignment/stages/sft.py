@@ -23,7 +23,7 @@ from alignment.stages.plan import (
     variant_names,
 )
 from alignment.stages.rejection_sampling import PROGRAM
-from alignment.stages.snapshot import HOLDOUT_PROMPTS, TRAIN, snapshot_file
+from alignment.stages.snapshot import HOLDOUT_PROMPTS, TRAIN, holdout_file, snapshot_file
 from registry.models import Checkpoint
 
 EXAMPLES = "examples.jsonl"
@@ -54,7 +54,13 @@ def start(stage: Stage) -> None:
             num_threads=recipe.num_threads,
         )
     variants = [checkpoint_out(stage, name) for name in names]
-    average_add(stage, variants, initial=checkpoint_path(stage.round.base), group=2)
+    average_add(
+        stage,
+        variants,
+        initial=checkpoint_path(stage.round.base),
+        holdout=holdout_file(stage),
+        group=2,
+    )
 
 
 def _quality_add(stage: Stage) -> None:

@@ -53,6 +53,11 @@ def snapshot_file(stage: Stage, name: str) -> Path:
     return Path(stage.round.snapshot.folder) / name
 
 
+def holdout_file(stage: Stage) -> Path | None:
+    """The held-out judgements of the round's snapshot; None where it has none."""
+    return snapshot_file(stage, HOLDOUT) if stage.round.snapshot.num_holdout else None
+
+
 def _prompts(stage: Stage, split: str, records: list[PreferenceRecord]) -> list[Record]:
     """The project's prompts of the split; where it has none, the contexts that people judged."""
     own: list[Record] = [

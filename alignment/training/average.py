@@ -152,9 +152,9 @@ def soup_of(
 ) -> dict[str, Any]:  # Any: figures, written as JSON
     """The members of the greedy soup and how they were found."""
     # Here and not above: transformers takes longer to import than the rest of the program.
-    from alignment.training.soup import reward_model_soup  # noqa: PLC0415
+    from alignment.training.soup import soup_members  # noqa: PLC0415
 
-    return reward_model_soup(config, checkpoints)
+    return soup_members(config, checkpoints)
 
 
 def is_causal_lm(folder: Path) -> bool:

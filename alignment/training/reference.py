@@ -40,24 +40,31 @@ def reference_logprobs(
         known = read_cache(path, reference)
         missing = [place for place, key in enumerate(keys) if key not in known]
         if missing:
-            found = compute_logprobs(model, [rows[place] for place in missing], config)
+            found = logprobs_of_responses(
+                model,
+                [rows[place] for place in missing],
+                config.max_tokens_per_microbatch,
+                autocast=config.precision == "bf16",
+            )
             known |= {keys[place]: logprobs for place, logprobs in zip(missing, found, strict=True)}
             if is_first():
                 write_cache(path, reference, known)
     return [known[key] for key in keys]
 
 
-def compute_logprobs(model: nn.Module, rows: Sequence[Row], config: DpoConfig) -> list[Tensor]:
-    """The log-probability of each row's responses, in the precision of the training."""
+def logprobs_of_responses(
+    model: nn.Module, rows: Sequence[Row], max_tokens: int, *, autocast: bool = False
+) -> list[Tensor]:
+    """The log-probability of each row's responses without format tokens; `autocast` to bf16."""
     device = next(model.parameters()).device
 
     def logprobs_of(model: nn.Module, few: Sequence[Row]) -> Tensor:
         batch = to_device(language_rows(few), device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             logprobs_R = target_logprobs(model, batch) * ~batch.format_R
         return response_sums(logprobs_R, batch.response_R, batch.num_responses)
 
-    return response_values(model, rows, config.max_tokens_per_microbatch, logprobs_of)
+    return response_values(model, rows, max_tokens, logprobs_of)
 
 
 @contextmanager

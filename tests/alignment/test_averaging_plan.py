@@ -100,6 +100,16 @@ def test_a_greedy_soup_gets_the_held_out_judgements_and_is_refused_without_any()
         reward_model.start(stage)
 
 
+def test_a_soup_of_dpo_models_is_held_to_the_sft_model() -> None:
+    stage = make_averaging_round({"dpo": {"method": {"name": "greedy_soup"}}}).stages.get(
+        name=Stage.Name.AVERAGING
+    )
+    averaging.start(stage)
+    config = planned(stage)
+    assert config.holdout == Path("/snapshot/holdout.jsonl")
+    assert config.reference is not None and config.reference.parts[-2:] == ("sft", "average")
+
+
 def test_only_members_of_the_soup_are_the_parents_of_the_average() -> None:
     stage = make_averaging_round({"reward": {"method": {"name": "greedy_soup"}}}).stages.get(
         name=Stage.Name.REWARD_MODEL

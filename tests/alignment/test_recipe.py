@@ -79,10 +79,6 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("averaging", "sentence"),
     [
-        (
-            {"sft": {"method": {"name": "greedy_soup"}}},
-            "sft.method cannot be greedy_soup, .* use mean, slerp",
-        ),
         ({"reward": {"weights": [0.5, 0.6]}}, "reward.weights cannot be .0.5, 0.6.: give 2, one for each"),
         ({"dpo": {"weights": [1.0]}}, "dpo.weights cannot be .1.0.: give 2, one for each variant"),
         (

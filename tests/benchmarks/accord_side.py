@@ -16,7 +16,7 @@ from torch import nn
 from alignment.programs import DpoConfig, OptimizerConfig, RewardConfig, SftConfig, TrainingConfig
 from alignment.training import dpo, reward, sft
 from alignment.training.attention import use_planned_attention
-from alignment.training.reference import compute_logprobs
+from alignment.training.reference import logprobs_of_responses
 from alignment.training.rows import Row
 from pretrain.loop import LoopConfig, LossFunction, Microbatches, train
 from pretrain.run import RunFolder
@@ -44,7 +44,9 @@ def train_dpo(
     )
     use_planned_attention(model)
     rows = [dpo.without_format(row) for row in rows]
-    reference = compute_logprobs(model, rows, config)
+    reference = logprobs_of_responses(
+        model, rows, config.max_tokens_per_microbatch, autocast=config.precision == "bf16"
+    )
 
     def batch_at(number: int) -> Microbatches[dpo.DpoBatch]:
         first = number * settings.step

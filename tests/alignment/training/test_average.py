@@ -20,12 +20,9 @@ from alignment.programs import (
 from alignment.training.average import run
 from alignment.training.merging import slerp
 from alignment.training.reward import reward_model_from
-from alignment.training.soup import holdout_accuracy, holdout_cases
-from annotation.records import write_records
 from pretrain.checkpoint_folder import load_causal_lm, logprobs, save_checkpoint_folder
-from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError, RunFolder
-from tests.alignment.training.factories import make_base, make_preferences, read_config
+from tests.alignment.training.factories import make_base, read_config
 
 
 @pytest.fixture(scope="module")
@@ -124,52 +121,6 @@ def test_an_average_over_rounds_keeps_the_decay_of_the_round_before(
     assert all((weight == 4.0).all() for weight in found.values())
     found = weights_of(average(tmp_path, first, second, method=method))
     assert all((weight == 2.0).all() for weight in found.values())
-
-
-def test_the_greedy_soup_leaves_out_a_reward_model_that_lowers_the_accuracy(
-    checkpoints: list[Path], tmp_path: Path
-) -> None:
-    preferences = make_preferences(40)
-    write_records(tmp_path / "holdout.jsonl", preferences)
-    folders = [reward_model(tmp_path / f"reward-{seed}", checkpoints[0], seed=seed) for seed in range(3)]
-    out = average(
-        tmp_path,
-        *folders,
-        method=GreedySoupMethod(name="greedy_soup"),
-        holdout=tmp_path / "holdout.jsonl",
-    )
-    result = RunFolder(tmp_path / "run").read_result()
-    assert result is not None
-    tried = [(step["accuracy"], step["kept"]) for step in result["soup"]]
-    best = max(accuracy for accuracy, _ in tried)
-    assert tried[0][1] and len(tried) == 3
-    assert result["kept"] == [step["member"] for step in result["soup"] if step["kept"]]
-    assert 0 < len(result["kept"]) < 3
-    encoder = DialogEncoder.from_folder(out)
-    cases = holdout_cases(tmp_path / "holdout.jsonl", encoder, 256)
-    assert holdout_accuracy(out, cases) == best
-    kept = [weights_of(folders[member])["score.weight"] for member in result["kept"]]
-    torch.testing.assert_close(weights_of(out)["score.weight"], torch.stack(kept).mean(0))
-    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
-
-
-def reward_model(folder: Path, base: Path, *, seed: int) -> Path:
-    """A reward model with a random head."""
-    model = reward_model_from(load_causal_lm(base), pad_id=2)
-    torch.nn.init.normal_(model.score.weight, generator=torch.Generator().manual_seed(seed))
-    save_checkpoint_folder(model, base, folder)
-    return folder
-
-
-def test_a_greedy_soup_of_policies_is_refused(checkpoints: list[Path], tmp_path: Path) -> None:
-    write_records(tmp_path / "holdout.jsonl", make_preferences(4))
-    with pytest.raises(ProgramError, match="is no reward model, and a greedy soup is measured by held-out"):
-        average(
-            tmp_path,
-            *checkpoints,
-            method=GreedySoupMethod(name="greedy_soup"),
-            holdout=tmp_path / "holdout.jsonl",
-        )
 
 
 @pytest.mark.parametrize(

@@ -164,13 +164,13 @@ def test_variants_share_what_the_reference_says_and_compute_what_is_missing(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
-    compute = reference.compute_logprobs
+    compute = reference.logprobs_of_responses
 
-    def counted(model: Any, rows: Any, config: DpoConfig) -> Any:
+    def counted(model: Any, rows: Any, max_tokens: int, **options: Any) -> Any:
         computed.append(len(rows))
-        return compute(model, rows, config)
+        return compute(model, rows, max_tokens, **options)
 
-    monkeypatch.setattr(reference, "compute_logprobs", counted)
+    monkeypatch.setattr(reference, "logprobs_of_responses", counted)
     write_records(tmp_path / "more.jsonl", make_preferences(14))
     short = make_optimizer(num_epochs=1)
     for name, train in (
