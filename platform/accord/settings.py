@@ -1,6 +1,7 @@
 """Django's settings, made from `accord.env` alone."""
 
 from accord.env import REPOSITORY, database_settings, program_environment, read_environment
+from accord.languages import interface_languages
 
 ENV = read_environment()
 
@@ -28,6 +29,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -75,6 +77,9 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+LOCALES = REPOSITORY / "platform" / "accord" / "locale"
+LOCALE_PATHS = [LOCALES]
+LANGUAGES = interface_languages(LOCALES)
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

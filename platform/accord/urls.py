@@ -8,6 +8,7 @@ from accord.api import api
 urlpatterns = [
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("web.urls")),
     path("", include("annotation.urls")),
     path("", include("alignment.urls")),

@@ -8,16 +8,18 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.errors import AccordError
 
 _TITLES = {
-    400: "That request made no sense",
-    403: "This page is not for you",
-    404: "There is nothing here",
-    409: "Somebody was faster",
-    422: "Something does not fit",
-    500: "Something broke on our side",
+    400: gettext_lazy("That request made no sense"),
+    403: gettext_lazy("This page is not for you"),
+    404: gettext_lazy("There is nothing here"),
+    409: gettext_lazy("Somebody was faster"),
+    422: gettext_lazy("Something does not fit"),
+    500: gettext_lazy("Something broke on our side"),
 }
 
 
@@ -37,33 +39,35 @@ class AccordErrorMiddleware:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400: Django could not make sense of the request."""
-    return error_page(request, 400, "Go back, reload the page and try again.")
+    return error_page(request, 400, _("Go back, reload the page and try again."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403: signed in, but not allowed."""
-    return error_page(request, 403, str(exception) or "Ask an admin of the project if you need to see it.")
+    return error_page(request, 403, str(exception) or _("Ask an admin of the project if you need to see it."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: a form without its token, most often because the page is older than the login."""
-    return error_page(request, 403, "The page was open for too long. Go back, reload it and send it again.")
+    return error_page(
+        request, 403, _("The page was open for too long. Go back, reload it and send it again.")
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: no such page, or none that this person may know of."""
-    return error_page(request, 404, "The address may be wrong, or what was here is gone.")
+    return error_page(request, 404, _("The address may be wrong, or what was here is gone."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: our mistake; the log has the details."""
     return error_page(
-        request, 500, "It has been written down. Try again in a moment; nothing you saved is lost."
+        request, 500, _("It has been written down. Try again in a moment; nothing you saved is lost.")
     )
 
 
 def error_page(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     """The page that says what went wrong and what to do."""
-    title = _TITLES.get(status, "That did not work")
+    title = _TITLES.get(status, _("That did not work"))
     context = {"status": status, "title": title, "sentence": sentence}
     return render(request, "web/error.html", context, status=status)

@@ -4,19 +4,21 @@ from datetime import datetime, timedelta
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-_LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "No end")]
+_LIFETIMES = [("30", _("30 days")), ("90", _("90 days")), ("365", _("One year")), ("never", _("No end"))]
 
 
 class TokenForm(forms.Form):
     """A new API token."""
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=100,
-        widget=forms.TextInput(attrs={"placeholder": "Nightly export", "autocomplete": "off"}),
-        help_text="What will use it, so that you can tell later.",
+        widget=forms.TextInput(attrs={"placeholder": _("Nightly export"), "autocomplete": "off"}),
+        help_text=_("What will use it, so that you can tell later."),
     )
-    days = forms.ChoiceField(label="Valid for", choices=_LIFETIMES, initial="90")
+    days = forms.ChoiceField(label=_("Valid for"), choices=_LIFETIMES, initial="90")
 
     @property
     def expires_at(self) -> datetime | None:

@@ -2,6 +2,8 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
+from django.views.decorators.cache import cache_control
+from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
 from web.views import account, home, models, preview
@@ -16,5 +18,6 @@ urlpatterns = [
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
     path("models/", models.model_list, name="models"),
     path("models/<int:pk>/", models.model_detail, name="model"),
+    path("texts.js", cache_control(max_age=3600)(JavaScriptCatalog.as_view()), name="script-texts"),
     path("markdown/", preview.markdown_preview, name="markdown-preview"),
 ]

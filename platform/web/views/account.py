@@ -9,6 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -29,7 +30,7 @@ def account(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     secret = None
     if request.method == "POST" and form.is_valid():
-        _, secret = token_create(user, name=form.cleaned_data["name"], expires_at=form.expires_at)
+        secret = token_create(user, name=form.cleaned_data["name"], expires_at=form.expires_at)[1]
         form = TokenForm()
     context = {"form": form, "secret": secret, "tokens": _tokens(user)}
     return render(request, "web/account.html", context, status=422 if form.errors else 200)
@@ -47,7 +48,7 @@ def token_revoke_view(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     token = get_object_or_404(ApiToken, pk=pk, user=user)
     token_revoke(token, actor=user)
-    messages.success(request, f"The token {token.name} works no more.")
+    messages.success(request, _("The token %(name)s works no more.") % {"name": token.name})
     return redirect("account")
 
 
@@ -59,6 +60,6 @@ def password_change_view(request: HttpRequest) -> HttpResponse:
     form = PasswordChangeForm(signed_in(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
-        messages.success(request, "Your password is changed.")
+        messages.success(request, _("Your password is changed."))
         return redirect("account")
     return render(request, "web/password.html", {"form": form}, status=422 if form.errors else 200)

@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -26,10 +27,10 @@ def home(request: HttpRequest) -> HttpResponse:
         context["projects"] = projects
         context["live"] = deployments("live")
         context["tiles"] = [
-            ("Judgements", sum(overview.num_judgements for overview in projects)),
-            ("Waiting to be judged", sum(overview.num_open for overview in projects)),
-            ("Flagged", sum(overview.num_flagged for overview in projects)),
-            ("Prompts", sum(overview.num_prompts for overview in projects)),
+            (_("Judgements"), sum(overview.num_judgements for overview in projects)),
+            (_("Waiting to be judged"), sum(overview.num_open for overview in projects)),
+            (_("Flagged"), sum(overview.num_flagged for overview in projects)),
+            (_("Prompts"), sum(overview.num_prompts for overview in projects)),
         ]
     if user.is_admin:
         context["rounds"] = rounds()[:NUM_ROUNDS]

@@ -9,10 +9,10 @@ export function startCopyButtons() {
     const source = document.querySelector(button.dataset.copy);
     try {
       await navigator.clipboard.writeText(source.textContent.trim());
-      toast("Copied.", "success");
+      toast(gettext("Copied."), "success");
     } catch {
       getSelection().selectAllChildren(source);
-      toast("Press Ctrl+C to copy the marked text.");
+      toast(gettext("Press Ctrl+C to copy the marked text."));
     }
   });
 }

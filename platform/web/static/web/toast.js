@@ -23,7 +23,7 @@ function tend(element) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "icon-button toast-close";
-  button.setAttribute("aria-label", "Dismiss");
+  button.setAttribute("aria-label", gettext("Dismiss"));
   button.textContent = "×";
   button.addEventListener("click", () => element.remove());
   element.append(button);
