@@ -20,7 +20,6 @@ from annotation.services import (
     comparison_flag,
     comparison_next,
     comparison_skip,
-    dialog_turn,
     draft_save,
     judgement_submit,
 )
@@ -147,12 +146,6 @@ class FlagIn(SchemaIn):
     comment: Text = ""
 
 
-class TurnIn(SchemaIn):
-    """The person's next message."""
-
-    content: Annotated[Text, Field(min_length=1)]
-
-
 class ProjectOut(Schema):
     """A project that the caller may see."""
 
@@ -182,7 +175,7 @@ def next_comparison(request: HttpRequest, slug: str) -> NextOut | Status[None]:
     """The comparison in hand, else a new one; 204 where there is none for the caller."""
     annotator = request_user(request)
     assignment = comparison_next(project_for(annotator, slug), annotator)
-    return Status(204, None) if assignment is None else _next_out(assignment)
+    return Status(204, None) if assignment is None else next_out(assignment)
 
 
 @router.post("/comparisons/{comparison_id}/judgement", response={200: JudgementOut, 201: JudgementOut})
@@ -246,16 +239,8 @@ def flag(request: HttpRequest, comparison_id: Id, body: FlagIn) -> Status[None]:
     return Status(204, None)
 
 
-@router.post("/dialogs/{dialog_id}/turn", response={200: NextOut, 201: NextOut})
-def turn(request: HttpRequest, dialog_id: Id, body: TurnIn) -> Status[NextOut]:
-    """Say the next thing in a dialog after judging its last answers; two models answer at once."""
-    assignment, created = dialog_turn(
-        dialog_id=dialog_id, annotator=request_user(request), content=body.content
-    )
-    return Status(201 if created else 200, _next_out(assignment))
-
-
-def _next_out(assignment: Assignment) -> NextOut:
+def next_out(assignment: Assignment) -> NextOut:
+    """What the holder of a comparison may know of it."""
     comparison = assignment.comparison
     return NextOut(
         comparison=ComparisonOut(

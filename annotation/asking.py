@@ -15,7 +15,7 @@ from typing import Protocol
 from accounts.errors import Conflict
 from annotation.records import Message
 from annotation.text import storable
-from registry.client import ChatClient, Completion
+from registry.client import IMPATIENT, ChatClient, Completion
 from registry.models import Deployment
 
 Context = Sequence[Message]
@@ -83,6 +83,12 @@ class Pair:
 def chat_client(deployment: Deployment) -> ChatClient:
     """The client of a live deployment."""
     return ChatClient(deployment.base_url, deployment.served_name, Path(deployment.checkpoint.path))
+
+
+def impatient_client(deployment: Deployment) -> ChatClient:
+    """The same for an answer that a person waits for."""
+    checkpoint = Path(deployment.checkpoint.path)
+    return ChatClient(deployment.base_url, deployment.served_name, checkpoint, timeout=IMPATIENT)
 
 
 def draw_models(deployments: Sequence[Deployment], seed: int) -> Draw:

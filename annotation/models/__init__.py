@@ -2,6 +2,7 @@
 
 from annotation.models.comparison import Comparison, Response
 from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
+from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
 from annotation.models.project import Membership, Project
 from annotation.models.prompt import Dialog, Prompt
 
@@ -13,8 +14,12 @@ __all__ = [
     "Flag",
     "Judgement",
     "Membership",
+    "PairRequest",
     "Project",
     "Prompt",
+    "PromptWeight",
+    "Refinement",
     "Response",
     "Side",
+    "Wait",
 ]

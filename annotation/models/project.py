@@ -29,6 +29,10 @@ class Project(models.Model):
     max_tokens = models.PositiveIntegerField(default=256, validators=[MinValueValidator(1)])
     deployments = models.ManyToManyField(Deployment, blank=True, related_name="projects")
     created_at = models.DateTimeField(default=timezone.now)
+    live = models.BooleanField(default=False, db_default=False)
+    """People write first prompts or draw them, and pairs are made ahead of those at work."""
+    live_ahead = models.PositiveSmallIntegerField(default=2, db_default=2)
+    """How many fresh pairs wait for each person at work in a live project."""
 
     class Meta:
         ordering = ["slug"]

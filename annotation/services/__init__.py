@@ -13,6 +13,15 @@ from annotation.services.people import NewAnnotator, annotators_create, membersh
 from annotation.services.preferences import ImportCounts, preferences_import
 from annotation.services.projects import project_create, project_deploy
 from annotation.services.prompts import PromptCounts, prompts_import
+from annotation.services.turns import (
+    pair_run,
+    prompt_ask,
+    prompt_take,
+    request_drop,
+    request_retry,
+    turn_ask,
+    unfinished_requests,
+)
 
 __all__ = [
     "ImportCounts",
@@ -29,8 +38,15 @@ __all__ = [
     "flag_resolve",
     "judgement_submit",
     "membership_set",
+    "pair_run",
     "preferences_import",
     "project_create",
     "project_deploy",
+    "prompt_ask",
+    "prompt_take",
     "prompts_import",
+    "request_drop",
+    "request_retry",
+    "turn_ask",
+    "unfinished_requests",
 ]

@@ -23,6 +23,7 @@ from annotation.services.statements import (
     own_assignment,
     place_take,
 )
+from annotation.services.waiting import own_queue, ready_pair_take, wait_end, wait_note
 
 State = Assignment.State
 IN_HAND = "assignment_one_in_hand"
@@ -56,14 +57,14 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     """The comparison that `annotator` holds in the project, else a new one; None where none is left for them.
 
     The assignment comes with its comparison and both responses. Never one that they judged, skipped or
-    flagged, and never one that enough people hold or have judged.
+    flagged, and never one that enough people hold or have judged. What was written for them comes first.
     """
     for _ in range(MAX_TRIES):
         held = held_assignment(project, annotator)
         if held is not None and _renew(held, project, annotator):
             return held
         try:
-            return _lease(project, annotator)
+            return _own_or_shared(project, annotator)
         except IntegrityError as error:
             if not breaks(error, IN_HAND):
                 raise
@@ -71,16 +72,10 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     raise Conflict("You are asking for comparisons in several places at once: use one.")
 
 
-def comparison_lease(comparison: Comparison, annotator: User, project: Project) -> Assignment:
-    """Hand this very comparison to `annotator`; what else they hold in the project is put aside.
-
-    For a comparison that nobody else can have seen yet, inside the transaction that makes it.
-    """
+def held_put_aside(project: Project, annotator: User) -> None:
+    """What the person holds in the project is no longer in their hands; its draft is kept."""
     Assignment.objects.filter(project=project, annotator=annotator, state=State.ACTIVE).update(
         state=State.EXPIRED
-    )
-    return Assignment.objects.create(
-        project=project, comparison=comparison, annotator=annotator, expires_at=_lease_end(project)
     )
 
 
@@ -162,6 +157,19 @@ def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:
         assignment.save(update_fields=["expires_at"])
     assignment.comparison = comparison
     return True
+
+
+def _own_or_shared(project: Project, annotator: User) -> Assignment | None:
+    """A pair that was written for this person, else one of everybody's; how long they wait is noted."""
+    queue = own_queue(project, annotator)
+    assignment = ready_pair_take(project, annotator, queue)
+    if assignment is None:
+        assignment = _lease(project, annotator)
+    if assignment is None:
+        wait_note(project, annotator, queue)
+    elif queue.waiting_since is not None:
+        wait_end(project, annotator)
+    return assignment
 
 
 def _lease(project: Project, annotator: User) -> Assignment | None:

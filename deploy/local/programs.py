@@ -10,9 +10,9 @@ from pathlib import Path
 from accord.env import REPOSITORY
 from deploy.local.child import Child
 
-QUEUES = {"default": 2, "sampling": 2, "training": 2}
+QUEUES = {"default": 10, "sampling": 2, "training": 2}
 """Celery's queues and how many tasks of each run at once. Tasks wait for programs and models to do the
-work, so threads are enough."""
+work, so threads are enough. On the default queue many people's answers are written at the same time."""
 
 
 def program_children(*, listener: int, var: Path, environment: Mapping[str, str]) -> list[Child]:

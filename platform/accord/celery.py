@@ -1,4 +1,4 @@
-"""Celery: three queues, and the clock that advances rounds.
+"""Celery: three queues, and the clock that advances rounds and finds what live work left undone.
 
 Messages carry ids only. Long work is guarded by leases in PostgreSQL, so a message delivered twice or
 late changes nothing; that is why they are acknowledged early and results are not kept.
@@ -23,6 +23,11 @@ app.conf.update(
     beat_schedule={
         "advance-rounds": {
             "task": "alignment.tasks.rounds_advance",
+            "schedule": 2.0,
+            "options": {"expires": 2.0},
+        },
+        "jobs-due": {
+            "task": "annotation.tasks.jobs_due",
             "schedule": 2.0,
             "options": {"expires": 2.0},
         },

@@ -30,6 +30,9 @@ SEEDED_AT_ONCE = 48
 TIMEOUT = httpx.Timeout(600.0, connect=5.0, pool=None)
 """Answers take their time; a server that is there accepts at once."""
 
+IMPATIENT = httpx.Timeout(120.0, connect=5.0, pool=None)
+"""While a person waits."""
+
 NUM_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.25
 """Doubled after each try: 4 s in all, more than an exchange of weights takes."""
@@ -70,12 +73,14 @@ class ChatClient:
         tokenizer_folder: Path,
         *,
         transport: httpx.BaseTransport | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._base_url = base_url
         self._served_name = served_name
         self._encoder = encoder_for(tokenizer_folder)
         self._transport = transport
+        self._timeout = timeout
         self._sleep = sleep
 
     def complete(
@@ -103,7 +108,7 @@ class ChatClient:
         limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
         with (
             httpx.Client(
-                base_url=self._base_url, timeout=TIMEOUT, limits=limits, transport=self._transport
+                base_url=self._base_url, timeout=self._timeout, limits=limits, transport=self._transport
             ) as server,
             ThreadPoolExecutor(max_workers=max(1, min(at_once, len(batches)))) as pool,
         ):
@@ -176,7 +181,7 @@ class ChatClient:
                 trouble = f"{type(error).__name__} {error}".strip()
                 continue
             except httpx.TimeoutException as error:
-                raise self._away(f"no answer within {TIMEOUT.read:.0f} s") from error
+                raise self._away(f"no answer within {self._timeout.read:.0f} s") from error
             if response.status_code not in TRANSIENT_STATUSES:
                 break
             trouble = f"status {response.status_code}"
