@@ -12,10 +12,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
+from annotation.live_words import turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
-from annotation.services import comparison_next
+from annotation.services import comparison_next, unfinished_requests
 
 REASONS = (
     ("correct", "More correct"),
@@ -53,6 +54,7 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
         "project": project,
         "num_today": num_judged_today(user, project),
         "flag_reasons": Flag.Reason.choices,
+        "turns_words": turns_words(),
     }
     return render(request, "annotation/annotate.html", context)
 
@@ -66,7 +68,8 @@ def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user, slug)
     assignment = comparison_next(project, user)
     if assignment is None:
-        return render(request, "annotation/_nothing.html")
+        waiting = any(each.state != "failed" for each in unfinished_requests(project, user))
+        return render(request, "annotation/_nothing.html", {"waiting": waiting})
     return render(request, "annotation/_comparison.html", _comparison_context(project, assignment))
 
 

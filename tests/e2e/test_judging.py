@@ -7,11 +7,8 @@ from playwright.sync_api import expect
 
 from accounts.models import Role
 from accounts.services import user_create
-from annotation.asking import Draw, Pair
 from annotation.models import Assignment, Comparison, Flag, Judgement, Project
 from annotation.services import membership_set
-from registry.client import Completion
-from registry.models import Checkpoint, Deployment
 from tests.e2e.browser import Window
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.judging import press, shown_comparison, wait_for_another
@@ -180,35 +177,6 @@ def test_when_all_is_judged_the_page_says_so(at_work: Callable[[], Window]) -> N
     expect(page.get_by_text("All caught up").first).to_be_visible()
     expect(page.locator("#done-today")).to_have_text("3 done today")
     assert Judgement.objects.count() == 3
-
-
-def test_the_dialog_goes_on_with_the_next_message(
-    project: Project, at_work: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def answer(project: Project, context: object, **_: object) -> Pair:
-        left, right = project.deployments.order_by("pk")
-        return Pair(
-            draw=Draw(seed=1, left=left, right=right),
-            left=Completion(content="Yes, tuples too.", num_tokens=5, finish="stop", seconds=0.1),
-            right=Completion(content="No.", num_tokens=2, finish="stop", seconds=0.1),
-        )
-
-    for name in ("a", "b"):
-        checkpoint = Checkpoint.objects.create(name=name, kind=Checkpoint.Kind.DPO, path=f"/{name}")
-        project.deployments.add(
-            Deployment.objects.create(name=name, served_name=name, checkpoint=checkpoint, state="live")
-        )
-    monkeypatch.setattr("annotation.services.dialogs.pair_generate_one", answer)
-    page = at_work().page
-    dialog = page.locator("[data-comparison]").get_attribute("data-dialog")
-    number = shown_comparison(page)
-    press(page, "2", "n")
-    page.keyboard.type("And for tuples?")
-    press(page, "Control+Enter")
-    wait_for_another(page, number)
-    expect(page.locator("[data-comparison]")).to_have_attribute("data-dialog", dialog or "")
-    expect(page.locator(".context > .turn")).to_contain_text("And for tuples?")
-    expect(page.get_by_text("Yes, tuples too.")).to_be_visible()
 
 
 def test_help_and_guidelines_open_from_the_keyboard(at_work: Callable[[], Window]) -> None:

@@ -109,19 +109,3 @@ def test_a_comparison_that_went_to_somebody_else_is_explained(
     press(page, "5", "Enter")
     expect(page.locator(".toast")).to_contain_text("went to somebody else")
     wait_for_another(page, number)
-
-
-def test_a_dialog_that_cannot_go_on_keeps_the_message_and_offers_a_way_out(
-    at_work: Callable[[], Window],
-) -> None:
-    window = at_work()
-    page = window.page
-    number = shown_comparison(page)
-    press(page, "2", "n")
-    page.keyboard.type("And for tuples?")
-    press(page, "Control+Enter")
-    expect(page.locator(".empty-title")).to_contain_text("Two different live models are needed")
-    expect(page.locator(".waiting-message")).to_have_text("And for tuples?")
-    page.get_by_role("button", name="Leave this dialog").click()
-    wait_for_another(page, number)
-    window.problems.clear()

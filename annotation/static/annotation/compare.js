@@ -1,9 +1,10 @@
 /* The comparison page: fetches one comparison after another and hands keys and buttons to the one that is shown. */
 
 import { toast } from "../web/toast.js";
-import { Unreachable, fragment, send } from "./client.js";
+import { Unreachable, fragment } from "./client.js";
 import { Comparison } from "./comparison.js";
 import { startKeys } from "./keys.js";
+import { Turns } from "./turns.js";
 
 const LOOK_AGAIN_MS = 20_000;
 
@@ -27,6 +28,8 @@ const actions = {
   "discard-edit": () => current?.discardEdit(),
   "look-again": () => showNext(),
 };
+
+const turns = new Turns({ root: document.getElementById("turns"), isIdle: () => current === null && !place.hasAttribute("aria-busy"), events: { arrived: () => showNext() } });
 
 startKeys(actions);
 document.addEventListener("click", (event) => {
@@ -67,6 +70,7 @@ function show(html) {
   current = new Comparison(root, { api, previewUrl, events: { done } });
   scrollTo({ top: 0 });
   if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
+  if (turns.pairs.length) turns.refresh();
   announce("The next comparison is here.");
 }
 
@@ -83,59 +87,28 @@ function done({ judged, said, problem, nextMessage, dialog }) {
   else showNext();
 }
 
-/** Two models answer the next message of the dialog; the pair then is the next comparison. */
+/** Two models answer the next message of the dialog in the background; the pair comes next when it is there. */
 async function goOn(dialog, content) {
-  showWaiting("Two models are answering your message…", content);
-  try {
-    const { ok, data } = await send("POST", `${api}/dialogs/${dialog}/turn`, { content }, { retry: false });
-    if (ok) {
-      await showNext();
-      return;
-    }
-    showTurnProblem(typeof data?.detail === "string" ? data.detail : "The dialog could not go on.", dialog, content);
-  } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
-    showTurnProblem("The models could not be reached.", dialog, content);
-  }
+  if (!(await turns.ask(dialog, content))) toast("Your message is kept here and sent when the connection is back.", "warning");
+  await showNext();
 }
 
-function showTurnProblem(problem, dialog, content) {
-  showProblem(problem, "Try again", () => goOn(dialog, content), content);
-  const leave = button("Leave this dialog", showNext);
-  leave.classList.add("button-quiet");
-  place.querySelector(".cluster").append(leave);
-}
-
-function showWaiting(words, quoted) {
-  const bar = document.createElement("progress");
-  bar.setAttribute("aria-label", words);
-  place.replaceChildren(panel(words, quoted, bar));
-  announce(words);
-}
-
-function showProblem(words, label, action, quoted = "") {
+function showProblem(words, label, action) {
   current = null;
   const buttons = document.createElement("div");
   buttons.className = "cluster";
   buttons.append(button(label, action));
-  place.replaceChildren(panel(words, quoted, buttons));
+  place.replaceChildren(panel(words, buttons));
   announce(words);
 }
 
-function panel(words, quoted, last) {
+function panel(words, last) {
   const box = document.createElement("div");
   box.className = "comparison empty";
   const title = document.createElement("p");
   title.className = "empty-title";
   title.textContent = words;
   box.append(title);
-  if (quoted) {
-    const quote = document.createElement("blockquote");
-    quote.className = "waiting-message";
-    quote.dir = "auto";
-    quote.textContent = quoted;
-    box.append(quote);
-  }
   box.append(last);
   return box;
 }
