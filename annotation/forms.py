@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
 from annotation.models import Project
@@ -57,6 +58,26 @@ class NewProjectForm(ProjectForm):
         help_texts = {
             **ProjectForm.Meta.help_texts,
             "slug": "Its name in addresses and commands: letters, digits, hyphens. It cannot change later.",
+        }
+
+
+class PlanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    """How much a round is to have, and what the work is paid. Only checks: services write."""
+
+    class Meta:
+        model = Project
+        fields = ["judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"]
+        labels = {
+            "judgements_wanted": _("Judgements a round"),
+            "currency": _("Currency"),
+            "pay_per_judgement": _("Pay for a judgement"),
+            "pay_per_hour": _("Pay for an active hour"),
+            "fair_pay_per_hour": _("Fair pay for an hour"),
+        }
+        help_texts = {
+            "judgements_wanted": _("0: as many as its comparisons need."),
+            "currency": _("As it is to be written, such as EUR."),
+            "fair_pay_per_hour": _("Who earns less in an active hour stands out."),
         }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import annotate, projects, reports
+from annotation.views import annotate, progress, projects, reports
 
 urlpatterns = [
     path("projects/", projects.project_list, name="projects"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("projects/<slug:slug>/people/<int:pk>/remove/", projects.member_remove, name="member-remove"),
     path("projects/<slug:slug>/flagged/", projects.project_flagged, name="project-flagged"),
     path("projects/<slug:slug>/flagged/<int:pk>/", projects.flag_decide, name="flag-decide"),
+    path("projects/<slug:slug>/progress/", progress.project_progress, name="project-progress"),
     path("projects/<slug:slug>/quality/", reports.project_quality_page, name="project-quality"),
     path("projects/<slug:slug>/reports/", reports.project_reports, name="project-reports"),
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),

@@ -33,6 +33,20 @@ class Project(models.Model):
     """People write first prompts or draw them, and pairs are made ahead of those at work."""
     live_ahead = models.PositiveSmallIntegerField(default=2, db_default=2)
     """How many fresh pairs wait for each person at work in a live project."""
+    judgements_wanted = models.PositiveIntegerField(default=0, db_default=0)
+    """How many a round is to have; 0 is as many as its comparisons need."""
+    currency = models.CharField(max_length=8, blank=True, default="", db_default="")
+    pay_per_judgement = models.DecimalField(
+        max_digits=12, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    pay_per_hour = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    """Of active time."""
+    fair_pay_per_hour = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    """Who earns less in an active hour stands out."""
 
     class Meta:
         ordering = ["slug"]

@@ -1,5 +1,6 @@
 """What admins change on a project's pages: its settings, and who leaves it."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,11 @@ from accounts.services import audit_record
 from annotation.models import Assignment, Membership, Project
 
 SETTINGS = frozenset(
-    {"name", "description", "guidelines", "overlap", "lease_seconds", "temperature", "top_p", "max_tokens"}
+    {
+        *("name", "description", "guidelines", "overlap", "lease_seconds"),
+        *("temperature", "top_p", "max_tokens"),
+        *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
+    }
 )
 
 
@@ -31,7 +36,8 @@ def project_update(project: Project, *, actor: User, **settings: Any) -> Project
         locked.full_clean()
         if changes:
             locked.save(update_fields=list(changes))
-            audit_record(actor, "project.update", locked, {"changes": changes})
+            plain = {name: [_plain(value) for value in values] for name, values in changes.items()}
+            audit_record(actor, "project.update", locked, {"changes": plain})
     return locked
 
 
@@ -44,3 +50,8 @@ def membership_remove(membership: Membership, *, actor: User) -> None:
         data = {"user": membership.user.username, "role": membership.role}
         audit_record(actor, "membership.remove", membership.project, data)
         membership.delete()
+
+
+def _plain(value: Any) -> Any:  # Any: a setting, in and out
+    """As JSON takes it."""
+    return str(value) if isinstance(value, Decimal) else value

@@ -58,3 +58,9 @@ def one_decimal(value: float | None) -> str:
 def hundredths(share: float) -> str:
     """A share in percent with two digits, as the recipe's table has it."""
     return f"{100 * share:.2f}"
+
+
+@register.filter
+def money(amount: float | None, currency: str) -> str:
+    """An amount with two digits and its currency; a dash for None."""
+    return "–" if amount is None else f"{amount:,.2f} {currency}".rstrip()

@@ -6,6 +6,7 @@ Made through the services that pages and commands use.
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from annotation.services import (
     membership_set,
     project_create,
 )
+from annotation.services.administration import project_update
 from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
@@ -115,6 +117,14 @@ def make_sample_site(folder: Path) -> SampleSite:
     _judged_by_others(project)
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
+    project_update(
+        project,
+        actor=admin,
+        judgements_wanted=60,
+        currency="EUR",
+        pay_per_judgement=Decimal("0.20"),
+        fair_pay_per_hour=Decimal(20),
+    )
     checkpoint = _models(project, folder)
     round_ = _round(project, checkpoint, admin, folder)
     return SampleSite(
