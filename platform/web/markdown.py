@@ -75,8 +75,10 @@ def _cleaner() -> nh3.Cleaner:
         clean_content_tags={"script", "style"},
         attributes={
             **{tag: set(MATHML_ATTRIBUTES) for tag in MATHML_TAGS},
-            **{tag: {"dir"} for tag in ("p", "h3", "h4", "h5", "h6", "ul", "blockquote", "th", "td", "pre")},
+            **{tag: {"dir"} for tag in ("p", "h3", "h4", "h5", "h6", "ul", "blockquote", "th", "td")},
             "ol": {"start", "dir"},
+            "pre": {"dir", "tabindex"},
+            "span": {"tabindex"},
             "a": {"href", "title", "target"},
         },
         allowed_classes={
@@ -112,12 +114,16 @@ def _set_attributes(tokens: Sequence[Token]) -> None:
 def _render_fence(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
-    """A block of code, highlighted if its language is known, or a formula if its language is math."""
+    """A block of code, highlighted if its language is known, or a formula if its language is math.
+
+    Long lines scroll, so the keyboard must reach it.
+    """
     token = tokens[index]
     language = token.info.strip().split(" ")[0].lower()[:40]
     if language in ("math", "latex-math"):
         return _formula(token.content.strip(), display=True)
-    return f'<pre class="highlight" dir="ltr"><code>{_highlighted(token.content, language)}</code></pre>\n'
+    code = _highlighted(token.content, language)
+    return f'<pre class="highlight" dir="ltr" tabindex="0"><code>{code}</code></pre>\n'
 
 
 def _highlighted(code: str, language: str) -> str:
@@ -152,4 +158,4 @@ def _formula(latex: str, *, display: bool) -> str:
     mathml = latex_to_mathml(latex, display=display)
     if mathml is None:
         return f'<code class="math-source">{escape(latex)}</code>'
-    return f'<span class="math-block">{mathml}</span>' if display else mathml
+    return f'<span class="math-block" tabindex="0">{mathml}</span>' if display else mathml

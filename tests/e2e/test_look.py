@@ -1,4 +1,5 @@
-"""Every page, at the narrowest and at a usual width, light and dark: readable, named, inside the window.
+"""Every page, at the narrowest and at a usual width, light and dark: readable, named, inside the window;
+and WCAG 2.2 AA by axe-core.
 
 `python -m tests.e2e.screenshots FOLDER` runs the same and keeps the pictures.
 """
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.accessibility import violations
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.pages import looks
 from tests.e2e.sample_site import SampleSite
@@ -32,6 +34,9 @@ def test_every_page_is_readable_and_fits(
         window.open(look.path)
         look.prepare(window.page)
         problems += [f"{look.name}: {problem}" for problem in window.page.evaluate(AUDIT)]
+        if width == 1280:
+            found = violations(window.page, contrast_alone=theme == "dark")
+            problems += [f"{look.name}: {problem}" for problem in found]
         if screenshots_folder is not None:
             whole = not look.name.startswith("compar")
             window.page.screenshot(

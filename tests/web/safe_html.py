@@ -9,7 +9,7 @@ TAGS = {
     *("s", "a", "table", "thead", "tbody", "tr", "th", "td", "span", "div"),
     *MATHML_TAGS,
 }
-ATTRIBUTES = {"dir", "class", "start", "href", "title", "target", "rel", *MATHML_ATTRIBUTES}
+ATTRIBUTES = {"dir", "class", "start", "href", "title", "target", "rel", "tabindex", *MATHML_ATTRIBUTES}
 SCHEMES = ("http://", "https://", "mailto:")
 
 

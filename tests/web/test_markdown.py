@@ -70,7 +70,7 @@ def test_relative_links_lead_nowhere() -> None:
 
 def test_code_is_highlighted_and_reads_from_left_to_right() -> None:
     html = render_markdown("```python\ndef f(): pass\n```")
-    assert '<pre class="highlight" dir="ltr">' in html
+    assert '<pre class="highlight" dir="ltr" tabindex="0">' in html
     assert '<span class="k">def</span>' in html
 
 
