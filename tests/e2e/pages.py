@@ -35,6 +35,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="compare", path=compare, person=annotator, prepare=_wait_for_comparison),
         Look(name="compare-chosen", path=compare, person=annotator, prepare=_choose),
         Look(name="compare-editing", path=compare, person=annotator, prepare=_edit),
+        Look(name="compare-difference", path=compare, person=annotator, prepare=_difference),
         Look(name="compare-guidelines", path=compare, person=annotator, prepare=_guidelines),
         Look(name="compare-help", path=compare, person=annotator, prepare=_help),
         Look(name="compare-flag", path=compare, person=annotator, prepare=_flag),
@@ -110,6 +111,11 @@ def _edit_the_formulas(page: Page) -> None:
     page.keyboard.press("Escape")
     page.get_by_text("Draft saved").wait_for()
     page.evaluate("scrollTo(0, 0)")
+
+
+def _difference(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("d")
 
 
 def _guidelines(page: Page) -> None:

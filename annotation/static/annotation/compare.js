@@ -17,6 +17,9 @@ let lookAgainTimer = 0;
 
 const actions = {
   choose: (number) => current?.chooseByKey(number),
+  read: (direction) => current?.reading.scroll(direction),
+  difference: () => current?.reading.toggleDifference(),
+  together: () => current?.reading.toggleTogether(),
   edit: () => current?.edit(),
   comment: () => current?.part("#comment").focus(),
   nextMessage: () => current?.part("#next-message").focus(),
@@ -67,7 +70,7 @@ function show(html) {
     if (!waited) announce("All caught up: there is nothing to compare right now.");
     return;
   }
-  current = new Comparison(root, { api, previewUrl, events: { done } });
+  current = new Comparison(root, { api, previewUrl, events: { done, announce } });
   scrollTo({ top: 0 });
   if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
   if (turns.pairs.length) turns.refresh();

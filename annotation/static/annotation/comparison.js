@@ -9,6 +9,7 @@ import { Unreachable, send } from "./client.js";
 import { Draft, unsavedDraft } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Lease } from "./lease.js";
+import { Reading } from "./reading.js";
 import { choiceOfKey, keyOfChoice } from "./scale.js";
 import { toast } from "../web/toast.js";
 
@@ -37,6 +38,7 @@ export class Comparison {
       save: (state, options) => this.saveDraft(state, options),
       show: (state) => (this.part("#saved").textContent = SAVED[state]),
     });
+    this.reading = new Reading(root, this.texts, events.announce);
     this.editor = new Editor({ root: this.part("#editor"), previewUrl, changed: () => this.changed() });
     this.countdown = new Lease({
       element: this.part("#lease"),
@@ -219,6 +221,7 @@ export class Comparison {
     this.isOver = true;
     this.draft.close();
     this.countdown.stop();
+    this.reading.stop();
     clearInterval(this.clockTimer);
   }
 

@@ -11,12 +11,12 @@ const MAX_CHANGES = 1000;
 const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}]`;
 const WORD = new RegExp(String.raw`${UNSPACED}\p{M}*|(?:(?!${UNSPACED})[\p{L}\p{M}\p{N}_])+|\s+|[^]`, "gu");
 
-export function wordDiff(before, after) {
+export function wordDiff(before, after, maxChanges = MAX_CHANGES) {
   const left = words(before);
   const right = words(after);
   const start = commonStart(left, right);
   const end = commonEnd(left, right, start);
-  const middle = changes(left.slice(start, left.length - end), right.slice(start, right.length - end));
+  const middle = changes(left.slice(start, left.length - end), right.slice(start, right.length - end), maxChanges);
   return joined(
     whole([
       { kind: "same", text: left.slice(0, start).join("") },
@@ -53,9 +53,9 @@ function commonEnd(left, right, start) {
   return length;
 }
 
-/** The shortest edit script, or all removed and all added where that would take more than MAX_CHANGES. */
-function changes(left, right) {
-  const frontiers = search(left, right);
+/** The shortest edit script, or all removed and all added where that would take more than `maxChanges`. */
+function changes(left, right, maxChanges) {
+  const frontiers = search(left, right, maxChanges);
   if (!frontiers) {
     return [
       { kind: "removed", text: left.join("") },
@@ -67,10 +67,10 @@ function changes(left, right) {
 
 /**
  * Myers' forward search: the furthest x on each diagonal after 0, 1, 2, … changes. Frontier number `changed` holds the
- * diagonals from -changed - 1 to changed + 1, as they were before that many changes; null after MAX_CHANGES.
+ * diagonals from -changed - 1 to changed + 1, as they were before that many changes; null after `maxChanges`.
  */
-function search(left, right) {
-  const limit = Math.min(left.length + right.length, MAX_CHANGES);
+function search(left, right, maxChanges) {
+  const limit = Math.min(left.length + right.length, maxChanges);
   const furthest = new Int32Array(2 * limit + 3);
   const origin = limit + 1;
   const frontiers = [];

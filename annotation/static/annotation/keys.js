@@ -1,12 +1,12 @@
 /*
  * The keyboard of the comparison page. Single keys work wherever one is not typing; Ctrl+Enter and Escape also there.
  *
- * `actions` has: choose(1 to 8), edit, comment, nextMessage, submit, skip, flag, guidelines, help.
+ * `actions` has: choose(1 to 8), read(1 or -1), difference, together, edit, comment, nextMessage, submit, skip, flag, guidelines, help.
  */
 
 import { choiceOfKey } from "./scale.js";
 
-const LETTERS = { e: "edit", c: "comment", n: "nextMessage", s: "skip", f: "flag", g: "guidelines" };
+const LETTERS = { d: "difference", l: "together", e: "edit", c: "comment", n: "nextMessage", s: "skip", f: "flag", g: "guidelines" };
 
 export function startKeys(actions) {
   document.addEventListener("keydown", (event) => {
@@ -37,6 +37,7 @@ function actionOfKey(event) {
   if (event.ctrlKey || event.metaKey) return null;
   if (event.key === "?") return ["help"];
   if (choiceOfKey(Number(event.key)) && event.key.length === 1) return ["choose", Number(event.key)];
+  if (event.key === "j" || event.key === "k") return ["read", event.key === "j" ? 1 : -1];
   const name = LETTERS[event.key.toLowerCase()];
   return name && !event.repeat ? [name] : null;
 }
