@@ -1,8 +1,10 @@
 """The ASGI application that the web server runs."""
 
-from django.core.asgi import get_asgi_application
+import django
 
 from accord.env import settings_module_default
+from accord.handler import ThreadedHandler
 
 settings_module_default()
-application = get_asgi_application()
+django.setup(set_prefix=False)
+application = ThreadedHandler()
