@@ -15,25 +15,41 @@ QUEUES = {"default": 10, "sampling": 2, "training": 2}
 work, so threads are enough. On the default queue many people's answers are written at the same time."""
 
 
-def program_children(*, listener: int, var: Path, environment: Mapping[str, str]) -> list[Child]:
-    """Every program of the stack. `listener` is the socket that the web server answers on."""
-    python = sys.executable
+NUM_WEB = 2
+"""Processes of the web server: Python works on one request at a time in each."""
+
+
+def program_children(*, var: Path, environment: Mapping[str, str]) -> list[Child]:
+    """Every program of the stack besides the web server."""
     commands: dict[str, list[str | Path]] = {
-        "web": [python, "-m", "deploy.local.web", str(listener)],
         **{queue: _worker(queue, var) for queue in QUEUES},
-        "deployments": [python, "manage.py", "serve_deployments"],
+        "deployments": [sys.executable, "manage.py", "serve_deployments"],
     }
-    return [
-        Child(
-            name=name,
-            command=command,
-            environment=environment,
-            log=var / "log" / f"{name}.log",
-            folder=REPOSITORY,
-            inherited=(listener,) if name == "web" else (),
-        )
-        for name, command in commands.items()
-    ]
+    return [_child(name, command, var, environment) for name, command in commands.items()]
+
+
+def web_children(*, listener: int, var: Path, environment: Mapping[str, str]) -> list[Child]:
+    """The web server's processes, which all answer on the socket `listener`."""
+    command: list[str | Path] = [sys.executable, "-m", "deploy.local.web", str(listener)]
+    names = ["web", *(f"web-{number}" for number in range(2, NUM_WEB + 1))]
+    return [_child(name, command, var, environment, inherited=(listener,)) for name in names]
+
+
+def _child(
+    name: str,
+    command: list[str | Path],
+    var: Path,
+    environment: Mapping[str, str],
+    inherited: tuple[int, ...] = (),
+) -> Child:
+    return Child(
+        name=name,
+        command=command,
+        environment=environment,
+        log=var / "log" / f"{name}.log",
+        folder=REPOSITORY,
+        inherited=inherited,
+    )
 
 
 def _worker(queue: str, var: Path) -> list[str | Path]:

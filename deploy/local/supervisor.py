@@ -25,7 +25,7 @@ from deploy.local.child import Child
 from deploy.local.errors import StackError
 from deploy.local.guard import MARK, SERVER, Guard, new_mark, start_guard, sweep, sweep_folder
 from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
-from deploy.local.programs import program_children
+from deploy.local.programs import program_children, web_children
 from deploy.local.state import StackState, state_path, state_write
 
 ADDRESS = "127.0.0.1"
@@ -66,15 +66,15 @@ class Supervisor:
         environment = self._program_environment()
         self._listener = _listen()
         self._urls["web"] = f"http://{ADDRESS}:{self._listener.getsockname()[1]}"
-        web, *others = program_children(
-            listener=self._listener.fileno(), var=self.var, environment=environment
-        )
-        self._programs = [web, *others]
-        web.start()  # loads its code while the database is brought up to date
+        web = web_children(listener=self._listener.fileno(), var=self.var, environment=environment)
+        others = program_children(var=self.var, environment=environment)
+        self._programs = [*web, *others]
+        for child in web:
+            child.start()  # loads its code while the database is brought up to date
         password = self._prepare(environment)
         for child in others:
             child.start()
-        self._web_wait(web)
+        self._web_wait(web[0])
         self._state_write()
         self._say(f"Accord is ready at {self._urls['web']} ({time.monotonic() - self._began:.1f} s).")
         if password:
