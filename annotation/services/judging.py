@@ -141,8 +141,10 @@ def _judge(
         seconds=verdict.seconds,
         idempotency_key=idempotency_key,
     )
-    if edited is not None:
-        Edit.objects.create(judgement=judgement, content=edited)
+    # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
+    Judgement.edit.related.set_cached_value(
+        judgement, None if edited is None else Edit.objects.create(judgement=judgement, content=edited)
+    )
     assignment_submit(assignment)
     audit_record(
         annotator,
