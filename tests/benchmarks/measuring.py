@@ -144,13 +144,18 @@ def write_report(path: Path, cases: list[Case], **more: object) -> None:
 
 
 def device_name() -> str:
-    """The processor that everything ran on."""
+    """What everything ran on."""
+    return f"{processor()}, one thread, torch {torch.__version__}"
+
+
+def processor() -> str:
+    """The processor's name."""
     models = [
         line.split(":", 1)[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    return f"{models[0] if models else platform.machine()}, one thread, torch {torch.__version__}"
+    return models[0] if models else platform.machine()
 
 
 def commit() -> str:
