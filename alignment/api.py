@@ -5,9 +5,11 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
+from accounts.auth import request_user
 from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
 from alignment.models import Round
+from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RecipeError, load_recipe, parse_recipe
 from alignment.selectors import round_report, rounds
 from alignment.services import round_cancel, round_launch
@@ -44,8 +46,7 @@ def round_list(request: HttpRequest) -> list[RoundOut]:
 @router.get("/rounds/{round_id}", response=dict[str, Any])
 def round_read(request: HttpRequest, round_id: int) -> dict[str, Any]:  # Any: JSON
     """One round's report."""
-    _admin(request)
-    return round_report(_round(round_id))
+    return round_report(_round(request, round_id))
 
 
 @router.post("/rounds", response={201: RoundOut})
@@ -66,22 +67,19 @@ def round_create(request: HttpRequest, launch: LaunchIn) -> tuple[int, RoundOut]
 @router.post("/rounds/{round_id}/cancel", response=RoundOut)
 def round_stop(request: HttpRequest, round_id: int) -> RoundOut:
     """Cancel a running round."""
-    round_cancel(_round(round_id), _admin(request))
-    return _round_out(_round(round_id))
+    round_cancel(_round(request, round_id), request_user(request))
+    return _round_out(_round(request, round_id))
 
 
 def _admin(request: HttpRequest) -> User:
-    user = request.auth  # type: ignore[attr-defined]  # django-ninja sets it
-    if not isinstance(user, User) or not user.is_admin:
-        raise Forbidden("Rounds are for admins.")
+    user = request_user(request)
+    if not user.is_admin:
+        raise Forbidden(REFUSAL)
     return user
 
 
-def _round(round_id: int) -> Round:
-    round_ = rounds().filter(pk=round_id).first()
-    if round_ is None:
-        raise NotFound(f"There is no round {round_id}.")
-    return round_
+def _round(request: HttpRequest, round_id: int) -> Round:
+    return admins_row(request_user(request), rounds(), round_id, project="project")
 
 
 def _round_out(round_: Round) -> RoundOut:

@@ -3,14 +3,15 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.auth import signed_in
 from accounts.errors import AccordError
 from alignment.models import GatePair, Stage
+from alignment.permissions import admins_row
 from alignment.services import gate_pair_decide
-from alignment.views import signed_in_admin
 
 CHOICES = (
     (GatePair.Verdict.LEFT, "Left is better", "1"),
@@ -25,9 +26,8 @@ CHOICES = (
 @require_GET
 def gate_pairs(request: HttpRequest, pk: int) -> HttpResponse:
     """The next pair that nobody has decided; the round's page where there is none."""
-    signed_in_admin(request)
     gates = Stage.objects.select_related("round__project").filter(name=Stage.Name.GATE)
-    stage = get_object_or_404(gates, pk=pk)
+    stage = admins_row(signed_in(request), gates, pk, project="round__project")
     pair = stage.pairs.filter(verdict="").first()
     if pair is None or stage.state != Stage.State.WAITING:
         messages.info(
@@ -52,8 +52,9 @@ def gate_pairs(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def gate_pair_decide_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep one verdict and go on to the next pair."""
-    admin = signed_in_admin(request)
-    pair = get_object_or_404(GatePair.objects.select_related("stage"), pk=pk)
+    admin = signed_in(request)
+    pairs = GatePair.objects.select_related("stage")
+    pair = admins_row(admin, pairs, pk, project="stage__round__project")
     try:
         gate_pair_decide(pair, admin, request.POST.get("verdict", ""))
     except AccordError as error:

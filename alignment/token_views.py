@@ -8,8 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from accounts.auth import signed_in
 from alignment.examples import read_example
 from alignment.models import Program
+from alignment.permissions import admins_row
 from alignment.shown_tokens import shown_parts
 from alignment.views import signed_in_admin
 from annotation.selectors import judgement_find, judgement_neighbours, judgement_newest, record_of
@@ -48,8 +50,8 @@ def model_tokens(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def program_tokens(request: HttpRequest, pk: int) -> HttpResponse:
     """A line of what a training program learned from, as its model read it: `?example=` counts from 1."""
-    signed_in_admin(request)
-    program = get_object_or_404(Program.objects.select_related("stage__round__project"), pk=pk)
+    programs = Program.objects.select_related("stage__round__project")
+    program = admins_row(signed_in(request), programs, pk, project="stage__round__project")
     text = request.GET.get("example", "1").strip()
     line = int(text) if text.isdecimal() and len(text) < 10 else 0
     context: dict[str, object] = {"program": program, "example": text}

@@ -7,16 +7,18 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.auth import signed_in
 from accounts.errors import AccordError
 from accounts.models import User
 from alignment.charts import curve_chart
 from alignment.evaluation_figures import evaluation_figures
 from alignment.forms import LaunchForm
 from alignment.models import Program, Round, Stage
+from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RecipeError, parse_recipe
 from alignment.selectors import (
     best_of_k,
@@ -42,7 +44,7 @@ def signed_in_admin(request: HttpRequest) -> User:
     """The signed-in admin. Raises PermissionDenied for everybody else."""
     assert isinstance(request.user, User)
     if not request.user.is_admin:
-        raise PermissionDenied("Rounds are for admins.")
+        raise PermissionDenied(REFUSAL)
     return request.user
 
 
@@ -55,6 +57,7 @@ def round_list(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@require_http_methods(["GET", "POST"])
 def round_new(request: HttpRequest) -> HttpResponse:
     """The form that launches a round."""
     admin = signed_in_admin(request)
@@ -75,8 +78,7 @@ def round_new(request: HttpRequest) -> HttpResponse:
 @require_GET
 def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One round. Asked for by htmx it is only what changes while the round runs."""
-    signed_in_admin(request)
-    round_ = get_object_or_404(rounds(), pk=pk)
+    round_ = admins_row(signed_in(request), rounds(), pk, project="project")
     report = round_report(round_)
     context = {
         "round": round_,
@@ -108,8 +110,8 @@ def best_of_k_chart(round_: Round) -> dict[str, Any] | None:  # Any: of a templa
 @require_GET
 def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One program: what it was told, its curves, samples and log."""
-    signed_in_admin(request)
-    program = get_object_or_404(Program.objects.select_related("stage__round__project"), pk=pk)
+    programs = Program.objects.select_related("stage__round__project")
+    program = admins_row(signed_in(request), programs, pk, project="stage__round__project")
     curves = {name: program_curve(program, name) for name in CURVES}
     context = {
         "program": program,
@@ -131,8 +133,8 @@ def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def round_cancel_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel a running round."""
-    admin = signed_in_admin(request)
-    round_ = get_object_or_404(Round, pk=pk)
+    admin = signed_in(request)
+    round_ = admins_row(admin, rounds(), pk, project="project")
     try:
         round_cancel(round_, admin)
     except AccordError as error:
@@ -144,8 +146,8 @@ def round_cancel_view(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def stage_retry_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a failed stage again."""
-    admin = signed_in_admin(request)
-    stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
+    admin = signed_in(request)
+    stage = admins_row(admin, Stage.objects.select_related("round"), pk, project="round__project")
     try:
         stage_retry(stage, admin)
     except AccordError as error:
@@ -157,8 +159,8 @@ def stage_retry_view(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def gate_decide_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Override a closed gate with a reason, or end the round there."""
-    admin = signed_in_admin(request)
-    stage = get_object_or_404(Stage.objects.select_related("round"), pk=pk)
+    admin = signed_in(request)
+    stage = admins_row(admin, Stage.objects.select_related("round"), pk, project="round__project")
     try:
         if request.POST.get("decision") == "override":
             gate_override(stage, admin, request.POST.get("reason", ""))

@@ -1,4 +1,7 @@
-"""Who may do what in a project. A global admin may do everything in all of them."""
+"""Who may do what in a project. A global admin may do everything in all of them.
+
+To those outside a project nothing of it is there; inside it, what one may not do is refused.
+"""
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -22,11 +25,11 @@ WHERE p.slug = %(slug)s
 def project_for(user: User, slug: str, roles: frozenset[Role] = ANNOTATE) -> Project:
     """The project, if `user` has one of `roles` in it; one query.
 
-    Raises NotFound where there is no such project, Forbidden where it is not for this person.
+    Raises NotFound where there is no such project for this person, Forbidden where their role is another.
     """
     row = fetch_one(WITH_OWN_ROLE, {"user": user.pk, "slug": slug})
-    if row is None:
-        raise NotFound(f"There is no project {slug!r}.")
+    if row is None or (row[-1] is None and not user.is_admin):
+        raise NotFound(f"There is no project {slug!r} for you: look at your own projects.")
     if not user.is_admin and row[-1] not in roles:
         raise Forbidden(_refusal(slug, roles))
     return load(Project, row)
@@ -37,9 +40,14 @@ def has_role(user: User, project: Project, roles: frozenset[Role]) -> bool:
     return user.is_admin or Membership.objects.filter(project=project, user=user, role__in=roles).exists()
 
 
-def require_role(user: User, project: Project, roles: frozenset[Role]) -> None:
-    """Raises Forbidden unless `user` has one of `roles` in the project."""
-    if not has_role(user, project, roles):
+def require_role(user: User, project: Project, roles: frozenset[Role], *, missing: str) -> None:
+    """Raises NotFound with the sentence `missing` for those outside, Forbidden for those of other roles."""
+    if user.is_admin:
+        return
+    role = Membership.objects.filter(project=project, user=user).values_list("role", flat=True).first()
+    if role is None:
+        raise NotFound(missing)
+    if role not in roles:
         raise Forbidden(_refusal(project.slug, roles))
 
 

@@ -105,15 +105,13 @@ def draft_save(
 def locked_assignment(comparison_id: int, annotator: User) -> tuple[Comparison, Assignment]:
     """The comparison, locked, and the annotator's assignment of it. Call it in a transaction.
 
-    Raises NotFound where there is no such comparison, Forbidden where it was never handed to them or
-    they have left the project.
+    Raises NotFound where there is no such comparison in a project of theirs, Forbidden where it was never
+    handed to them.
     """
     locked = comparison_lock(comparison_id, annotator)
-    if locked is None:
-        raise NotFound(f"There is no comparison {comparison_id}.")
-    comparison, own_role = locked
-    if own_role is None and not annotator.is_admin:
-        raise Forbidden("You are not a member of this comparison's project.")
+    if locked is None or (locked[1] is None and not annotator.is_admin):
+        raise NotFound(f"There is no comparison {comparison_id} for you: ask for the next one.")
+    comparison = locked[0]
     assignment = own_assignment(comparison, annotator)
     if assignment is None:
         raise Forbidden("This comparison is not assigned to you: ask for the next one.")

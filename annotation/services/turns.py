@@ -40,9 +40,10 @@ def turn_ask(
     they have not judged the last answers, Conflict where the dialog goes on already.
     """
     dialog = Dialog.objects.select_related("project").filter(pk=dialog_id).first()
+    missing = _("There is no such dialog for you: go on with the next comparison.")
     if dialog is None:
-        raise NotFound(f"There is no dialog {dialog_id}.")
-    require_role(annotator, dialog.project, ANNOTATE)
+        raise NotFound(missing)
+    require_role(annotator, dialog.project, ANNOTATE, missing=missing)
     last = dialog.comparisons.select_related("left", "right").order_by("-turn").first()
     if last is None:
         raise NotFound(f"Dialog {dialog_id} has no comparison yet.")
@@ -251,9 +252,10 @@ def _own(request_id: int, annotator: User) -> PairRequest:
     """The person's request, locked."""
     rows = PairRequest.objects.select_for_update(of=("self",)).select_related("project")
     request = rows.filter(pk=request_id, annotator=annotator).first()
+    missing = _("There is no such request of yours.")
     if request is None:
-        raise NotFound(_("There is no such request of yours."))
-    require_role(annotator, request.project, ANNOTATE)
+        raise NotFound(missing)
+    require_role(annotator, request.project, ANNOTATE, missing=missing)
     return request
 
 

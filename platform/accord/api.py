@@ -10,7 +10,7 @@ from annotation.api import router as annotation_router
 from annotation.live_api import router as live_router
 from registry.api import router as registry_router
 
-api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api")
+api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)
 api.add_router("", annotation_router)
 api.add_router("", live_router)
 api.add_router("", alignment_router)

@@ -53,7 +53,7 @@ class User(AbstractUser):
 
     @property
     def is_reviewer(self) -> bool:
-        """May this person see models and reports, in every project?"""
+        """May this person see models, and what the start page says of their projects?"""
         return self.is_admin or (self.is_active and self.role == Role.REVIEWER)
 
 

@@ -14,6 +14,7 @@ from alignment.models import GatePair, Round, Stage
 from alignment.recipe import parse_recipe, tiny
 from alignment.records import SampledAnswer
 from alignment.stages import gate
+from annotation.services import membership_set
 from tests.alignment.evaluated import PROXY, write_evaluation
 from tests.alignment.factories import make_round
 from tests.alignment.sampling.factories import make_prompts
@@ -162,7 +163,10 @@ def test_the_round_page_leads_to_the_pairs_and_an_admin_may_end_the_round(
 
 def test_pairs_are_for_admins(stage: Stage, client: Client) -> None:
     wait_at(stage)
-    client.force_login(user_create(username="ann", role=Role.ANNOTATOR))
+    annotator = user_create(username="ann", role=Role.ANNOTATOR)
+    client.force_login(annotator)
+    assert client.get(reverse("gate-pairs", kwargs={"pk": stage.pk})).status_code == 404
+    membership_set(stage.round.project, annotator, Role.ANNOTATOR)
     assert client.get(reverse("gate-pairs", kwargs={"pk": stage.pk})).status_code == 403
     pair = stage.pairs.first()
     assert pair is not None

@@ -32,7 +32,7 @@ def test_rounds_are_for_admins(client: Client) -> None:
     assert client.get(reverse("rounds")).status_code == 302
     client.force_login(user_create(username="ann", role=Role.ANNOTATOR))
     assert client.get(reverse("rounds")).status_code == 403
-    assert client.get(reverse("round", kwargs={"pk": make_round().pk})).status_code == 403
+    assert client.get(reverse("round", kwargs={"pk": make_round().pk})).status_code == 404
 
 
 def test_the_list_shows_each_round_with_its_state(page: Client) -> None:

@@ -216,11 +216,11 @@ def test_a_comparison_that_is_not_there(comparison_id: str) -> None:
     assert reply.status in (404, 422)
 
 
-def test_strangers_are_refused_and_unknown_projects_not_found() -> None:
+def test_to_strangers_a_project_is_as_little_there_as_an_unknown_one() -> None:
     make_project()
     stranger = Annotator(user_create(username="stranger"))
-    assert stranger.call("POST", "/projects/helpful/next").status == 403
-    assert stranger.call("GET", "/projects/helpful").status == 403
+    assert stranger.call("POST", "/projects/helpful/next").status == 404
+    assert stranger.call("GET", "/projects/helpful").status == 404
     assert stranger.call("POST", "/projects/nowhere/next").status == 404
     assert stranger.call("POST", "/projects/a%00b/next").status == 404
     assert stranger.call("GET", "/projects").body == []
@@ -232,7 +232,7 @@ def test_who_left_the_project_cannot_judge() -> None:
     annotator = Annotator(make_annotator(project))
     handed = annotator.next(project)
     project.memberships.all().delete()
-    assert annotator.judge(handed).status == 403
+    assert annotator.judge(handed).status == 404
 
 
 def test_next_and_judgement_take_few_statements() -> None:

@@ -272,6 +272,8 @@ def test_a_dialog_goes_on_only_after_judging_and_only_once() -> None:
         turn(bob, "Mine")
     path = f"/dialogs/{comparison.dialog_id}/turn"
     assert bob.call("POST", path, {"content": "Mine"}).status == 403
+    project.memberships.filter(user=bob.user).delete()
+    assert bob.call("POST", path, {"content": "Mine"}).status == 404
     assert ann.call("POST", path, {"content": ""}).status == 422
     assert ann.call("POST", "/dialogs/999999/turn", {"content": "Hm?"}).status == 404
 

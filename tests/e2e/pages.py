@@ -30,7 +30,7 @@ def looks(site: SampleSite) -> list[Look]:
     return [
         Look(name="login", path="/login/", person=None),
         Look(name="home-newcomer", path="/", person=site.newcomer),
-        Look(name="forbidden", path=f"/projects/{slug}/", person=site.newcomer),
+        Look(name="forbidden", path=f"/projects/{slug}/", person=annotator),
         Look(name="home-annotator", path="/", person=annotator),
         Look(name="compare", path=compare, person=annotator, prepare=_wait_for_comparison),
         Look(name="compare-chosen", path=compare, person=annotator, prepare=_choose),

@@ -28,7 +28,7 @@ def project() -> Project:
 def test_the_page_is_for_members_alone(project: Project, client: Client, method: str) -> None:
     path = f"/projects/{project.slug}/annotate/" + ("next/" if method == "post" else "")
     assert getattr(client, method)(path).status_code == 302
-    assert getattr(browser_of(user_create(username="stranger")), method)(path).status_code == 403
+    assert getattr(browser_of(user_create(username="stranger")), method)(path).status_code == 404
     assert getattr(browser_of(make_annotator(project)), method)(path).status_code == 200
     assert getattr(browser_of(user_create(username="boss", role=Role.ADMIN)), method)(path).status_code == 200
 

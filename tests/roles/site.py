@@ -1,0 +1,197 @@
+"""Somebody of each role, and a path and a body for each route that lead to real objects of one project."""
+
+import json
+import uuid
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import Role, User
+from accounts.services import token_create, user_create
+from alignment.models import GatePair, Program, Stage
+from annotation.models import Comparison, Response
+from annotation.services import comparison_next, membership_set
+from registry.models import Checkpoint, Deployment
+from tests.annotation.factories import make_project
+from tests.e2e.sample_site import SampleSite, make_sample_site
+
+ROLES = (
+    "anonymous",
+    "annotator",
+    "reviewer",
+    "project admin",
+    "outsider",
+    "site reviewer",
+    "site admin",
+)
+"""Annotator, reviewer and project admin are members of the project; outsider is an annotator of another."""
+
+SECRET = "orchid"
+"""In the name, path and address of every model of the site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One request to a route."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class Site:
+    """The sample site, with a client for each role."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sample: SampleSite = make_sample_site(folder)
+        project = self.sample.project
+        _hide_models()
+        other = make_project("other")
+        self.annotator = self.sample.annotator
+        reviewer, project_admin, outsider = (user_create(username=f"x-{n}") for n in range(3))
+        membership_set(project, reviewer, Role.REVIEWER)
+        membership_set(project, project_admin, Role.ADMIN)
+        membership_set(other, outsider, Role.ANNOTATOR)
+        people = (
+            self.annotator,
+            reviewer,
+            project_admin,
+            outsider,
+            user_create(username="site-reviewer", role=Role.REVIEWER),
+            self.sample.admin,
+        )
+        assignment = comparison_next(project, self.annotator)
+        assert assignment is not None
+        self.assignment = assignment
+        self._browser = Client()
+        self._cookies = {"anonymous": Client().cookies}
+        self._programs = {"anonymous": Client()}
+        for role, user in zip(ROLES[1:], people, strict=True):
+            self._cookies[role] = _browser_of(user).cookies
+            _, secret = token_create(user, name="test")
+            self._programs[role] = Client(headers={"Authorization": f"Bearer {secret}"})
+        self._objects = self._keys()
+        self._bodies = self._forms()
+
+    def request(self, role: str, method: str, route: str) -> HttpResponse:
+        """What the route answers to this role."""
+        case = self.case(method, route)
+        if not case.path.startswith("/api/"):
+            # One browser for all: each makes the middleware anew, which takes longer than a request.
+            self._browser.cookies = deepcopy(self._cookies[role])
+            send: Callable[..., HttpResponse] = getattr(self._browser, method.lower())
+            for value in case.body.values():
+                if isinstance(value, SimpleUploadedFile):
+                    value.seek(0)
+            return send(case.path, case.body)
+        client = self._programs[role]
+        return client.generic(
+            method,
+            case.path,
+            json.dumps(case.body),
+            content_type="application/json",
+            headers=case.headers,
+        )
+
+    def case(self, method: str, route: str) -> Case:
+        """Path, body and headers of a request to the route."""
+        path = route
+        for name, value in {**self._objects.get("", {}), **self._objects.get(route, {})}.items():
+            for form in (f"<slug:{name}>", f"<int:{name}>", f"<{name}>"):
+                path = path.replace(form, str(value))
+        assert "<" not in path, f"Say in tests/roles/site.py which object {route} is tried on."
+        body = self._bodies.get(f"{method} {route}", {})
+        return Case(path=path, body=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def _keys(self) -> dict[str, dict[str, object]]:
+        """What each route's parameters are; those under "" are the same for all."""
+        sample = self.sample
+        project, comparison = sample.project, self.assignment.comparison
+        flagged = Comparison.objects.get(project=project, state=Comparison.State.FLAGGED)
+        failed = sample.round.stages.get(name=Stage.Name.DPO)
+        pair = GatePair.objects.filter(stage=sample.gate, verdict="").first()
+        assert pair is not None
+        program = Program.objects.filter(stage__round=sample.round).first()
+        assert program is not None
+        token = self.annotator.api_tokens.get(name="Nightly export")
+        member = project.memberships.get(user=sample.colleague)
+        return {
+            "": {
+                "slug": project.slug,
+                "comparison_id": comparison.pk,
+                "dialog_id": comparison.dialog_id,
+                "round_id": sample.round.pk,
+                "name": f"{SECRET}-{sample.checkpoint.name}",
+            },
+            "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
+            "/models/<int:pk>/": {"pk": sample.checkpoint.pk},
+            "/models/<int:pk>/tokens/": {"pk": sample.checkpoint.pk},
+            "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
+            "/projects/<slug:slug>/flagged/<int:pk>/": {"pk": flagged.pk},
+            "/rounds/<int:pk>/": {"pk": sample.round.pk},
+            "/rounds/<int:pk>/cancel/": {"pk": sample.round.pk},
+            "/stages/<int:pk>/retry/": {"pk": failed.pk},
+            "/stages/<int:pk>/gate/": {"pk": sample.gate.pk},
+            "/stages/<int:pk>/pairs/": {"pk": sample.gate.pk},
+            "/pairs/<int:pk>/": {"pk": pair.pk},
+            "/programs/<int:pk>/": {"pk": program.pk},
+            "/programs/<int:pk>/tokens/": {"pk": program.pk},
+        }
+
+    def _forms(self) -> dict[str, dict[str, Any]]:
+        """What is sent where an empty body would not do."""
+        lease = str(self.assignment.lease)
+        prompts = SimpleUploadedFile("prompts.jsonl", b'{"prompt": "Why?"}\n')
+        return {
+            "POST /account/password/": {"old_password": "x", "new_password1": "y", "new_password2": "y"},
+            "POST /projects/new/": {"name": "No slug"},
+            "POST /rounds/new/": {"project": "nowhere"},
+            "POST /projects/<slug:slug>/settings/": {"name": ""},
+            "POST /account/": {"name": "nightly", "days": "30"},
+            "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
+            "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},
+            "POST /projects/<slug:slug>/flagged/<int:pk>/": {"decision": "keep"},
+            "POST /pairs/<int:pk>/": {"verdict": "left"},
+            "POST /api/v1/comparisons/<comparison_id>/judgement": {
+                "lease": lease,
+                "preferred": "left",
+                "strength": "better",
+            },
+            "POST /api/v1/comparisons/<comparison_id>/skip": {"lease": lease},
+            "POST /api/v1/comparisons/<comparison_id>/flag": {"lease": lease, "reason": "broken"},
+            "POST /api/v1/dialogs/<dialog_id>/turn": {"content": "And then?"},
+            "POST /api/v1/rounds": {
+                "project": self.sample.project.slug,
+                "base": f"{SECRET}-{self.sample.checkpoint.name}",
+                "recipe": "tiny",
+            },
+        }
+
+
+def _browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def _hide_models() -> None:
+    """Put SECRET into whatever tells one model from another."""
+    hidden = Value(f"{SECRET}-")
+    Checkpoint.objects.update(
+        name=Concat(hidden, F("name")),
+        path=Concat(Value(f"/{SECRET}"), F("path")),
+    )
+    Deployment.objects.update(
+        name=Concat(hidden, F("name")),
+        served_name=Concat(hidden, F("served_name")),
+        base_url=Value(f"http://{SECRET}.example/v1"),
+    )
+    assert not Response.objects.exclude(model_name__contains=SECRET).exists()

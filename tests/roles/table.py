@@ -1,0 +1,95 @@
+"""Who may what: for each method and route the status that each role gets, written by hand.
+
+The roles are those of `tests.roles.site.ROLES`: anonymous, then annotator, reviewer and admin of the
+project, then an annotator of another project, a reviewer of the site without a project, an admin of the site.
+
+Not signed in is a redirect to the login (302), or 401 of the API. To those outside a project nothing of it is
+there (404). What one's role does not cover is refused (403). A method without a row is refused (405).
+"""
+
+ADMIN_SITE = "/admin/"
+
+ANY_METHOD = frozenset({"/healthz", "/login/", "/api/v1/", "/api/v1/openapi.json"})
+"""Routes that look at no method, and write nothing but a login."""
+
+EVERYBODY = "302 200 200 200 200 200 200"
+MEMBERS = "302 200 200 200 404 404 200"
+REVIEWERS = "302 403 200 200 404 404 200"
+PROJECT_ADMINS = "302 403 403 200 404 404 200"
+SITE_ADMINS = "302 403 403 403 403 403 200"
+ADMINS_OF_ROUNDS = "302 403 403 403 404 404 200"
+SITE_REVIEWERS = "302 403 403 403 403 200 200"
+
+API_EVERYBODY = "401 200 200 200 200 200 200"
+API_MEMBERS = "401 200 200 200 404 404 200"
+API_SITE_REVIEWERS = "401 403 403 403 403 200 200"
+
+TABLE = {
+    # Pages that belong to no project.
+    "GET /": EVERYBODY,
+    "GET /healthz": "200 200 200 200 200 200 200",
+    "GET /login/": "200 302 302 302 302 302 302",
+    "POST /login/": "200 302 302 302 302 302 302",
+    "POST /logout/": "302 302 302 302 302 302 302",
+    "GET /account/": EVERYBODY,
+    "POST /account/": EVERYBODY,
+    "GET /account/password/": EVERYBODY,
+    "POST /account/password/": "302 422 422 422 422 422 422",
+    # The annotator's own.
+    "POST /account/tokens/<int:pk>/revoke/": "302 302 404 404 404 404 404",
+    "POST /markdown/": EVERYBODY,
+    "GET /models/": SITE_REVIEWERS,
+    "GET /models/<int:pk>/": SITE_REVIEWERS,
+    "GET /models/<int:pk>/tokens/": SITE_ADMINS,
+    # Pages of a project.
+    "GET /projects/": EVERYBODY,
+    "GET /projects/new/": SITE_ADMINS,
+    "POST /projects/new/": "302 403 403 403 403 403 422",
+    "GET /projects/<slug:slug>/": REVIEWERS,
+    "GET /projects/<slug:slug>/settings/": PROJECT_ADMINS,
+    "POST /projects/<slug:slug>/settings/": "302 403 403 422 404 404 422",
+    "GET /projects/<slug:slug>/prompts/": REVIEWERS,
+    "POST /projects/<slug:slug>/prompts/": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/people/": REVIEWERS,
+    "POST /projects/<slug:slug>/people/": "302 403 403 302 404 404 302",
+    "POST /projects/<slug:slug>/people/<int:pk>/remove/": "302 403 403 302 404 404 302",
+    "GET /projects/<slug:slug>/flagged/": REVIEWERS,
+    "POST /projects/<slug:slug>/flagged/<int:pk>/": "302 403 302 302 404 404 302",
+    "GET /projects/<slug:slug>/quality/": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/reports/": REVIEWERS,
+    "GET /projects/<slug:slug>/annotate/": MEMBERS,
+    "POST /projects/<slug:slug>/annotate/next/": MEMBERS,
+    # Rounds: for site admins; there for the others only as far as the project is.
+    "GET /rounds/": SITE_ADMINS,
+    "GET /rounds/new/": SITE_ADMINS,
+    "POST /rounds/new/": "302 403 403 403 403 403 422",
+    "GET /rounds/<int:pk>/": ADMINS_OF_ROUNDS,
+    "POST /rounds/<int:pk>/cancel/": "302 403 403 403 404 404 302",
+    "POST /stages/<int:pk>/retry/": "302 403 403 403 404 404 302",
+    "POST /stages/<int:pk>/gate/": "302 403 403 403 404 404 302",
+    "GET /stages/<int:pk>/pairs/": ADMINS_OF_ROUNDS,
+    "POST /pairs/<int:pk>/": "302 403 403 403 404 404 302",
+    "GET /programs/<int:pk>/": ADMINS_OF_ROUNDS,
+    # This program learns from no examples.
+    "GET /programs/<int:pk>/tokens/": "302 403 403 403 404 404 404",
+    # The API.
+    "GET /api/v1/": "404 404 404 404 404 404 404",
+    "GET /api/v1/openapi.json": "200 200 200 200 200 200 200",
+    "GET /api/v1/projects": API_EVERYBODY,
+    "GET /api/v1/projects/<slug:slug>": API_MEMBERS,
+    "POST /api/v1/projects/<slug:slug>/next": API_MEMBERS,
+    # In the annotator's hands: not assigned to the others of the project.
+    "POST /api/v1/comparisons/<comparison_id>/judgement": "401 201 403 403 404 404 403",
+    "PUT /api/v1/comparisons/<comparison_id>/draft": "401 200 403 403 404 404 403",
+    "POST /api/v1/comparisons/<comparison_id>/skip": "401 204 403 403 404 404 403",
+    "POST /api/v1/comparisons/<comparison_id>/flag": "401 204 403 403 404 404 403",
+    # Nobody of them has judged its last answers.
+    "POST /api/v1/dialogs/<dialog_id>/turn": "401 403 403 403 404 404 403",
+    "GET /api/v1/rounds": "401 403 403 403 403 403 200",
+    "POST /api/v1/rounds": "401 403 403 403 403 403 422",
+    "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
+    "POST /api/v1/rounds/<round_id>/cancel": "401 403 403 403 404 404 200",
+    "GET /api/v1/checkpoints": API_SITE_REVIEWERS,
+    "GET /api/v1/checkpoints/<name>": API_SITE_REVIEWERS,
+    "GET /api/v1/deployments": API_SITE_REVIEWERS,
+}
