@@ -2,30 +2,30 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
-View = Callable[..., HttpResponse]
+ViewT = TypeVar("ViewT", bound=Callable[..., HttpResponseBase])
 
 
 class StaffOnlySite(AdminSite):
     """Anonymous: the login. Staff: the admin. Everybody else: 403, as on our own pages."""
 
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
+    def admin_view(self, view: ViewT, cacheable: bool = False) -> ViewT:
         """The view, for staff alone."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # Any: of the route
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: of the route
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied("This is for admins of the whole site.")
             return inner(request, *args, **kwargs)
 
-        return guarded
+        return cast(ViewT, guarded)
 
 
 class StaffOnlyAdminConfig(AdminConfig):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F, Value
@@ -93,13 +93,14 @@ class Site:
                     value.seek(0)
             return send(case.path, case.body)
         client = self._programs[role]
-        return client.generic(
+        response = client.generic(
             method,
             case.path,
             json.dumps(case.body),
             content_type="application/json",
             headers=case.headers,
         )
+        return cast(HttpResponse, response)
 
     def case(self, method: str, route: str) -> Case:
         """Path, body and headers of a request to the route."""

@@ -63,9 +63,9 @@ def test_every_route_answers_each_role_as_the_table_says(roles_site: Site) -> No
     for route in set(routes()) - ANY_METHOD:
         for method in REFUSED:
             if f"{method} {route}" not in TABLE:
-                status = answer(roles_site, "site admin", method, route).status_code
-                if status != 405:
-                    wrong.append(f"{method} {route}: {status}, and no row in tests/roles/table.py")
+                refusal = answer(roles_site, "site admin", method, route).status_code
+                if refusal != 405:
+                    wrong.append(f"{method} {route}: {refusal}, and no row in tests/roles/table.py")
     for route in (ADMIN_SITE, f"{ADMIN_SITE}accounts/user/", f"{ADMIN_SITE}annotation/judgement/"):
         found = [answer(roles_site, role, "GET", route).status_code for role in ROLES]
         if found != [302, 403, 403, 403, 403, 403, 200]:
