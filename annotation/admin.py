@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from annotation.models import Comparison, Flag, Judgement, Membership, Project, Prompt
+from annotation.privacy import Masker
 from annotation.services import flag_resolve
 
 
@@ -35,6 +36,13 @@ class PromptAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
     list_filter = ("project", "split", "domain")
     search_fields = ("external_id",)
     list_select_related = ("project",)
+
+    def save_model(self, request: HttpRequest, obj: Prompt, form: object, change: bool) -> None:
+        """Mask what the project wants masked, then save."""
+        if obj.project.mask_personal_data:
+            masker = Masker()
+            obj.context = [{**each, "content": masker.mask(each["content"])} for each in obj.context]
+        obj.save()
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time

@@ -26,6 +26,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "temperature",
             "top_p",
             "max_tokens",
+            "mask_personal_data",
         ]
         widgets = {
             "description": forms.TextInput,
@@ -38,6 +39,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "lease_seconds": "Seconds to answer",
             "top_p": "Top p",
             "max_tokens": "Tokens at most",
+            "mask_personal_data": "Mask personal data in prompts",
         }
         help_texts = {
             "description": "One line; annotators see it on their start page.",
@@ -47,6 +49,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "temperature": "How freely models answer when a dialog goes on.",
             "top_p": "The share of likely words that they draw from.",
             "max_tokens": "How long an answer may be.",
+            "mask_personal_data": "E-mail addresses, telephone numbers, cards, keys and the like become "
+            "placeholders such as [EMAIL_1] before a prompt is stored. What is stored already stays.",
         }
 
 

@@ -4,7 +4,7 @@ In place of `context` (messages) a row may have `prompt` (the user's text) and `
 two must be there; a prompt without an id is named by its content, one without a split trains.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -56,14 +56,18 @@ def parse(fields: Fields) -> ImportedPrompt:
         raise RowRefused(
             Reason.WRONG_TYPE, f"split must be train or holdout, not {split!r}"[:NAME_CHARACTERS]
         )
-    named = content_digest([message.model_dump() for message in context])
     return ImportedPrompt(
-        id=_id(fields, f"prompt-{named}"),
+        id=_id(fields, prompt_id(context)),
         domain=text_field(fields, "domain", default="general", max_characters=NAME_CHARACTERS),
         language=text_field(fields, "language", default="en", max_characters=LANGUAGE_CHARACTERS),
         context=context,
         split=split,
     )
+
+
+def prompt_id(context: Sequence[Message]) -> str:
+    """The name of a prompt that has none of its own, made of its content."""
+    return f"prompt-{content_digest([message.model_dump() for message in context])}"
 
 
 def _context(fields: Fields) -> tuple[Message, ...]:

@@ -47,6 +47,8 @@ class Project(models.Model):
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
     )
     """Who earns less in an active hour stands out."""
+    mask_personal_data = models.BooleanField(default=False, db_default=False)
+    """Prompts are stored with placeholders in the stead of personal data: `annotation.privacy`."""
 
     class Meta:
         ordering = ["slug"]

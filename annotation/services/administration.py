@@ -14,6 +14,7 @@ SETTINGS = frozenset(
         *("name", "description", "guidelines", "overlap", "lease_seconds"),
         *("temperature", "top_p", "max_tokens"),
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
+        "mask_personal_data",
     }
 )
 

@@ -15,6 +15,8 @@ from django.utils import timezone
 from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Project, Prompt, Response
+from annotation.records import Message
+from annotation.services.masking import message_masked
 from annotation.services.statements import (
     Search,
     comparison_lock,
@@ -94,7 +96,7 @@ def draft_save(
         comparison, assignment = locked_assignment(comparison_id, annotator)
         if assignment.state not in (State.ACTIVE, State.EXPIRED):
             raise Conflict(f"This comparison is {assignment.state} already: go on with the next one.")
-        assignment.draft = draft
+        assignment.draft = _draft_kept(comparison, draft)
         now = timezone.now()
         if assignment.state == State.ACTIVE and assignment.expires_at > now:
             assignment.expires_at = now + timedelta(seconds=comparison.project.lease_seconds)
@@ -136,6 +138,14 @@ def breaks(error: IntegrityError, constraint: str) -> bool:
     """Whether it is this constraint of the database that refused."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return getattr(diagnosis, "constraint_name", None) == constraint
+
+
+def _draft_kept(comparison: Comparison, draft: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """The draft as it may be stored: its next message masked where the project masks."""
+    if not draft.get("next_message"):
+        return draft
+    earlier = [Message(**message) for message in comparison.context]
+    return {**draft, "next_message": message_masked(comparison.project, earlier, draft["next_message"])}
 
 
 def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:

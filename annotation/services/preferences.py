@@ -21,8 +21,10 @@ from annotation.importing.fields import content_digest
 from annotation.importing.preferences import Format, ReadRecord
 from annotation.importing.refusal import Reason, Refusal
 from annotation.models import Comparison, Dialog, Edit, Judgement, Project, Prompt, Response, Side
+from annotation.privacy import Kind
 from annotation.records import PreferenceRecord, RankedResponse
 from annotation.selectors import records_by_id
+from annotation.services.masking import record_masked
 
 BATCH = 1000
 Named = tuple[str, PreferenceRecord]
@@ -37,6 +39,8 @@ class ImportCounts:
     already_there: int = 0
     refused: Counter[Reason] = field(default_factory=Counter)
     formats: Counter[Format] = field(default_factory=Counter)
+    masked: Counter[Kind] = field(default_factory=Counter)
+    """Pieces of personal data, of the kept records and of those already there."""
 
     def as_json(self) -> dict[str, object]:
         """For the audit log."""
@@ -46,6 +50,11 @@ class ImportCounts:
             "already_there": self.already_there,
             "refused": {reason.value: number for reason, number in self.refused.items()},
             "formats": {format_.value: number for format_, number in self.formats.items()},
+            **(
+                {"masked": {kind.value: number for kind, number in self.masked.items()}}
+                if self.masked
+                else {}
+            ),
         }
 
 
@@ -82,6 +91,8 @@ def preferences_import(
                 continue
             counts.formats[row.format] += 1
             record = row.record
+            if project.mask_personal_data:
+                record = record_masked(record, counts.masked)
             records.append(
                 record if round_number is None else record.model_copy(update={"round": round_number})
             )

@@ -13,6 +13,8 @@ from accounts.services import audit_record
 from annotation.importing.prompts import ImportedPrompt
 from annotation.importing.refusal import Reason, Refusal
 from annotation.models import Project, Prompt
+from annotation.privacy import Kind
+from annotation.services.masking import prompt_masked
 
 BATCH = 2000
 Numbered = tuple[int, ImportedPrompt]
@@ -26,6 +28,8 @@ class PromptCounts:
     kept: int = 0
     already_there: int = 0
     refused: Counter[Reason] = field(default_factory=Counter)
+    masked: Counter[Kind] = field(default_factory=Counter)
+    """Pieces of personal data, of the kept prompts and of those already there."""
 
 
 def prompts_import(
@@ -51,6 +55,8 @@ def prompts_import(
         for row in batch:
             if isinstance(row, Refusal):
                 refuse(row)
+            elif project.mask_personal_data:
+                good.append((row[0], prompt_masked(row[1], counts.masked)))
             else:
                 good.append(row)
         kept, refusals = _write_batch(project, good, holdout)
@@ -59,7 +65,9 @@ def prompts_import(
         counts.kept += kept
         counts.already_there += len(good) - kept - len(refusals)
     refused = {reason.value: number for reason, number in counts.refused.items()}
-    audit_record(actor, "prompts.import", project, {"kept": counts.kept, "refused": refused})
+    masked = {kind.value: number for kind, number in counts.masked.items()}
+    data = {"kept": counts.kept, "refused": refused, **({"masked": masked} if masked else {})}
+    audit_record(actor, "prompts.import", project, data)
     return counts
 
 

@@ -6,6 +6,7 @@ In: a person's next message or first prompt. Out: a PairRequest whose two answer
 import secrets
 import time
 import uuid
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -22,6 +23,7 @@ from annotation.permissions import ANNOTATE, require_role
 from annotation.records import Message
 from annotation.services.jobs import LEASE, UNFINISHED, job_claim, job_end, job_held, job_trouble
 from annotation.services.leasing import breaks
+from annotation.services.masking import message_masked
 
 State = PairRequest.State
 Failure = PairRequest.Failure
@@ -47,10 +49,11 @@ def turn_ask(
     last = dialog.comparisons.select_related("left", "right").order_by("-turn").first()
     if last is None:
         raise NotFound(f"Dialog {dialog_id} has no comparison yet.")
-    answered = _answered(last, annotator, content)
+    said = message_masked(dialog.project, _messages(last.context[:-1]), content)
+    answered = _answered(last, annotator, said)
     if answered is not None:
         return answered, False
-    context = [message.model_dump() for message in _next_context(last, annotator, content)]
+    context = [message.model_dump() for message in _next_context(last, annotator, content, dialog.project)]
     try:
         with transaction.atomic():
             return _request(dialog, last.turn + 1, context, annotator, held=held)
@@ -71,7 +74,7 @@ def prompt_ask(project: Project, annotator: User, *, content: str, domain: str, 
             external_id=f"written-{uuid.uuid4().hex}",
             domain=domain.strip() or "general",
             language=language.strip() or "en",
-            context=[{"role": "user", "content": content}],
+            context=[{"role": "user", "content": message_masked(project, (), content)}],
         )
         audit_record(annotator, "prompt.write", prompt, {"project": project.slug})
         return _begin(prompt, annotator)
@@ -159,17 +162,21 @@ def _answered(last: Comparison, annotator: User, content: str) -> PairRequest | 
     ).first()
 
 
-def _next_context(last: Comparison, annotator: User, content: str) -> tuple[Message, ...]:
+def _next_context(last: Comparison, annotator: User, content: str, project: Project) -> tuple[Message, ...]:
     judgement = Judgement.objects.select_related("edit").filter(comparison=last, annotator=annotator).first()
     if judgement is None:
         raise Forbidden(_("Judge the last two answers of this dialog first: then it can go on."))
     preferred = last.left if judgement.preferred == Side.LEFT else last.right
     edit = getattr(judgement, "edit", None)
-    return (
-        *(Message(**message) for message in last.context),
+    earlier = (
+        *_messages(last.context),
         Message(role="assistant", content=edit.content if edit is not None else preferred.content),
-        Message(role="user", content=content),
     )
+    return (*earlier, Message(role="user", content=message_masked(project, earlier, content)))
+
+
+def _messages(context: list[dict[str, Any]]) -> tuple[Message, ...]:  # Any: JSON
+    return tuple(Message(**message) for message in context)
 
 
 def _request(

@@ -32,6 +32,7 @@ from annotation.services import (
     prompts_import,
 )
 from annotation.services.administration import membership_remove, project_update
+from annotation.services.masking import counted
 
 PROMPTS_PER_PAGE = 50
 MAX_REFUSALS_SHOWN = 20
@@ -111,6 +112,7 @@ def project_prompts(request: HttpRequest, slug: str) -> HttpResponse:
         counts = _import(project, form.cleaned_data["file"], form.cleaned_data["holdout"], refusals, user)
         refused = [(reason.value, number) for reason, number in counts.refused.items()]
         context |= {"counts": counts, "refused": refused, "refusals": refusals, "form": PromptsForm()}
+        context["masked"] = counted(counts.masked)
     prompts = Prompt.objects.filter(project=project)
     context["page"] = Paginator(prompts, PROMPTS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotation/project_prompts.html", context, status=_status(form))

@@ -8,6 +8,8 @@ from django.core.management.base import CommandError, OutputWrapper
 from accounts.errors import NotFound
 from annotation.importing.refusal import Reason, Refusal
 from annotation.models import Project
+from annotation.privacy import Kind
+from annotation.services.masking import counted
 
 MAX_DETAIL = 120
 
@@ -42,6 +44,12 @@ def write_summary(
     )
     for reason, number in refused.most_common():
         out.write(f"  {number} × {reason.value}")
+
+
+def write_masked(out: OutputWrapper, masked: Counter[Kind]) -> None:
+    """How much personal data was masked; nothing where there was none."""
+    if masked:
+        out.write(f"  masked {', '.join(f'{number} {name}' for name, number in counted(masked))}")
 
 
 def end_with_status(*, kept: int, already_there: int, refused: Counter[Reason], strict: bool) -> None:

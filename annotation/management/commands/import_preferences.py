@@ -15,6 +15,7 @@ from annotation.management.commands._report import (
     end_with_status,
     file_named,
     project_named,
+    write_masked,
     write_refusal,
     write_summary,
 )
@@ -78,6 +79,7 @@ class Command(BaseCommand):
             already_there=counts.already_there,
             refused=counts.refused,
         )
+        write_masked(self.stdout, counts.masked)
         for format_ in WITHOUT_STRENGTH:
             if counts.formats[format_]:
                 self.stdout.write(

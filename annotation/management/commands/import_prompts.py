@@ -12,6 +12,7 @@ from annotation.management.commands._report import (
     end_with_status,
     file_named,
     project_named,
+    write_masked,
     write_refusal,
     write_summary,
 )
@@ -60,6 +61,7 @@ class Command(BaseCommand):
             already_there=counts.already_there,
             refused=counts.refused,
         )
+        write_masked(self.stdout, counts.masked)
         end_with_status(
             kept=counts.kept,
             already_there=counts.already_there,
