@@ -17,7 +17,7 @@ from django.test import Client
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Stage
-from annotation.models import Comparison, Response
+from annotation.models import Comparison, PairRequest, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
 from tests.annotation.factories import make_project
@@ -129,6 +129,7 @@ class Site:
                 "slug": project.slug,
                 "comparison_id": comparison.pk,
                 "dialog_id": comparison.dialog_id,
+                "request_id": self._pair_request().pk,
                 "round_id": sample.round.pk,
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
@@ -146,6 +147,18 @@ class Site:
             "/programs/<int:pk>/": {"pk": program.pk},
             "/programs/<int:pk>/tokens/": {"pk": program.pk},
         }
+
+    def _pair_request(self) -> PairRequest:
+        """Two answers that the annotator waits for."""
+        dialog = self.assignment.comparison.dialog
+        return PairRequest.objects.create(
+            project=self.sample.project,
+            annotator=self.annotator,
+            dialog=dialog,
+            turn=1,
+            context=self.assignment.comparison.context,
+            round=1,
+        )
 
     def _forms(self) -> dict[str, dict[str, Any]]:
         """What is sent where an empty body would not do."""

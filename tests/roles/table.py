@@ -9,7 +9,9 @@ there (404). What one's role does not cover is refused (403). A method without a
 
 ADMIN_SITE = "/admin/"
 
-ANY_METHOD = frozenset({"/healthz", "/login/", "/api/v1/", "/api/v1/openapi.json"})
+ANY_METHOD = frozenset(
+    {"/healthz", "/login/", "/texts.js", "/i18n/setlang/", "/api/v1/", "/api/v1/openapi.json"}
+)
 """Routes that look at no method, and write nothing but a login."""
 
 EVERYBODY = "302 200 200 200 200 200 200"
@@ -28,6 +30,8 @@ TABLE = {
     # Pages that belong to no project.
     "GET /": EVERYBODY,
     "GET /healthz": "200 200 200 200 200 200 200",
+    "GET /texts.js": "200 200 200 200 200 200 200",
+    "POST /i18n/setlang/": "302 302 302 302 302 302 302",
     "GET /login/": "200 302 302 302 302 302 302",
     "POST /login/": "200 302 302 302 302 302 302",
     "POST /logout/": "302 302 302 302 302 302 302",
@@ -85,6 +89,10 @@ TABLE = {
     "POST /api/v1/comparisons/<comparison_id>/flag": "401 204 403 403 404 404 403",
     # Nobody of them has judged its last answers.
     "POST /api/v1/dialogs/<dialog_id>/turn": "401 403 403 403 404 404 403",
+    "GET /api/v1/projects/<slug:slug>/pairs": API_MEMBERS,
+    # The annotator's own.
+    "POST /api/v1/pairs/<request_id>/retry": "401 202 404 404 404 404 404",
+    "DELETE /api/v1/pairs/<request_id>": "401 204 404 404 404 404 404",
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
     "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
