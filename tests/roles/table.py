@@ -60,6 +60,8 @@ TABLE = {
     "GET /projects/<slug:slug>/flagged/": REVIEWERS,
     "POST /projects/<slug:slug>/flagged/<int:pk>/": "302 403 302 302 404 404 302",
     "GET /projects/<slug:slug>/quality/": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/progress/": REVIEWERS,
+    "POST /projects/<slug:slug>/progress/": PROJECT_ADMINS,
     "GET /projects/<slug:slug>/reports/": REVIEWERS,
     "GET /projects/<slug:slug>/annotate/": MEMBERS,
     "POST /projects/<slug:slug>/annotate/next/": MEMBERS,
