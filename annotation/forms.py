@@ -89,9 +89,11 @@ class PromptsForm(forms.Form):
     """A file of prompts."""
 
     file = forms.FileField(
-        label="JSONL file",
-        widget=forms.FileInput(attrs={"accept": ".jsonl,.json,.gz,application/gzip,application/json"}),
-        help_text="One prompt a line, also gzipped. Importing a file twice adds nothing.",
+        label="File",
+        widget=forms.FileInput(
+            attrs={"accept": ".jsonl,.json,.gz,.parquet,.arrow,application/gzip,application/json"}
+        ),
+        help_text="JSON lines (also gzipped) or Parquet. Importing a file twice adds nothing.",
     )
     holdout = forms.FloatField(
         label="Share held out",

@@ -1,14 +1,15 @@
 """Preference files of any known format: each row becomes a record or a refusal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from annotation.importing import accord, hh, trl
 from annotation.importing.fields import Fields
-from annotation.importing.lines import read_rows
+from annotation.importing.limits import Limits
 from annotation.importing.refusal import Reason, Refusal, RowRefused
+from annotation.importing.sources import LIMITS, read_rows
 from annotation.records import PreferenceRecord
 
 
@@ -38,12 +39,14 @@ class ReadRecord:
     record: PreferenceRecord
 
 
-def read_preferences(path: Path, format_: Format | None) -> Iterator[ReadRecord | Refusal]:
-    """The records of a file in order, and a refusal for each row that is none; None tells forms by row.
+def read_preferences(
+    path: Path, format_: Format | None, *, limits: Limits = LIMITS, splits: Sequence[str] = ()
+) -> Iterator[ReadRecord | Refusal]:
+    """The records of a file or a `datasets` folder in order, and a refusal for each row that is none.
 
-    Raises OSError where the file cannot be opened.
+    Without `format_` each row's form is told by its fields. Raises OSError where it cannot be opened.
     """
-    for row in read_rows(path):
+    for row in read_rows(path, limits=limits, splits=splits):
         if isinstance(row, Refusal):
             yield row
             continue
@@ -51,7 +54,7 @@ def read_preferences(path: Path, format_: Format | None) -> Iterator[ReadRecord 
             form = format_ or format_of(row.fields)
             yield ReadRecord(line=row.line, format=form, record=PARSERS[form](row.fields))
         except RowRefused as refused:
-            yield Refusal(line=row.line, reason=refused.reason, detail=refused.detail)
+            yield Refusal(line=row.line, reason=refused.reason, detail=refused.detail, where=row.where)
 
 
 def format_of(fields: Fields) -> Format:

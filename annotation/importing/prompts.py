@@ -1,10 +1,13 @@
-"""Prompt files (JSONL): `{"id", "domain", "language", "context", "split"}`.
+"""Prompt files: `{"id", "domain", "language", "context", "split"}`, as JSON lines, Parquet or a folder.
 
-In place of `context` (messages) a row may have `prompt` (the user's text) and `system`. Only one of the
-two must be there; a prompt without an id is named by its content, one without a split trains.
+In place of `context` (messages) a row may have `prompt` (the user's text, or messages) and `system`, or
+`messages` (a whole dialog: what comes before the assistant's last answer). Only one of them must be there; a
+prompt without an id is named by its content, one without a split trains.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +21,9 @@ from annotation.importing.fields import (
     parse_messages,
     text_field,
 )
-from annotation.importing.lines import read_rows
+from annotation.importing.limits import Limits
 from annotation.importing.refusal import Reason, Refusal, RowRefused
+from annotation.importing.sources import LIMITS, read_rows
 from annotation.records import Message, Record
 
 SPLITS = ("train", "holdout")
@@ -35,16 +39,30 @@ class ImportedPrompt(Record):
     split: Literal["train", "holdout"] | None
 
 
-def read_prompts(path: Path) -> Iterator[tuple[int, ImportedPrompt] | Refusal]:
-    """The prompts of a file with their lines, and a refusal for each row that is none."""
-    for row in read_rows(path):
+@dataclass(frozen=True, kw_only=True)
+class ReadPrompt:
+    """A prompt and its place in the file; `where` as in `Refusal`."""
+
+    line: int
+    where: str
+    prompt: ImportedPrompt
+
+
+def read_prompts(
+    path: Path, *, limits: Limits = LIMITS, splits: Sequence[str] = ()
+) -> Iterator[ReadPrompt | Refusal]:
+    """The prompts of a file or a `datasets` folder, and a refusal for each row that is none.
+
+    Raises OSError where it cannot be opened.
+    """
+    for row in read_rows(path, limits=limits, splits=splits):
         if isinstance(row, Refusal):
             yield row
             continue
         try:
-            yield row.line, parse(row.fields)
+            yield ReadPrompt(line=row.line, where=row.where, prompt=parse(row.fields))
         except RowRefused as refused:
-            yield Refusal(line=row.line, reason=refused.reason, detail=refused.detail)
+            yield Refusal(line=row.line, reason=refused.reason, detail=refused.detail, where=row.where)
 
 
 def parse(fields: Fields) -> ImportedPrompt:
@@ -71,13 +89,20 @@ def prompt_id(context: Sequence[Message]) -> str:
 
 
 def _context(fields: Fields) -> tuple[Message, ...]:
-    if "context" in fields:
+    if fields.get("context") is not None:
         return parse_messages(fields["context"], "context")
-    if fields.get("prompt") is None:
-        raise RowRefused(Reason.MISSING, "context or prompt")
     system = fields.get("system")
     before = [] if system in (None, "") else [{"role": "system", "content": system}]
-    return parse_messages([*before, {"role": "user", "content": fields["prompt"]}], "prompt")
+    prompt = fields.get("prompt")
+    if isinstance(prompt, list):
+        return parse_messages([*before, *prompt], "prompt")
+    if prompt is not None:
+        return parse_messages([*before, {"role": "user", "content": prompt}], "prompt")
+    if fields.get("messages") is None:
+        raise RowRefused(Reason.MISSING, "context, prompt or messages")
+    messages = parse_messages(fields["messages"], "messages")
+    answers = takewhile(lambda message: message.role == "assistant", reversed(messages))
+    return messages[: len(messages) - len(list(answers))]
 
 
 def _id(fields: Fields, default: str) -> str:

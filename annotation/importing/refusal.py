@@ -7,6 +7,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The kinds of bad rows."""
 
+    WRONG_FILE = "not a file that can be read here"
+    TOO_MUCH = "the file holds more than an import may read"
     NOT_UTF8 = "not UTF-8"
     CUT_OFF = "the file is cut off or damaged"
     TOO_LONG = "the line is too long"
@@ -27,6 +29,7 @@ class Reason(StrEnum):
     WRONG_RESPONSES = "responses that are no ranking"
     UNKNOWN_STRENGTH = "unknown strength"
     OTHER_CONTENT = "its id belongs to other content"
+    SCORES_DISAGREE = "its scores do not prefer the chosen answer"
 
 
 class RowRefused(Exception):
@@ -40,12 +43,17 @@ class RowRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A refused row and its line."""
+    """A refused row and its place; line 0 is the file, or the folder, as a whole."""
 
     line: int
     reason: Reason
     detail: str
+    where: str = "line"
+    """What `line` counts: "line", "row", or those of a folder's file, as in "train.parquet, row"."""
 
     def __str__(self) -> str:
         what = f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
-        return f"line {self.line}: {what}"
+        if self.line:
+            return f"{self.where} {self.line}: {what}"
+        file = self.where.rpartition(", ")[0]
+        return f"{file}: {what}" if file else what

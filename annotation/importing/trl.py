@@ -2,7 +2,8 @@
 
 Lists may repeat the prompt, and may stand without one (then it is what both begin with). Text without a
 prompt is refused: nobody can tell where the answer begins. There is no strength: every pair becomes
-"better", unless the row has one of Accord's, as our own export does.
+"better", unless the row has one of Accord's, as our own export does. Where a row has `score_chosen` and
+`score_rejected` the chosen answer's must be the higher one.
 """
 
 from annotation.importing.fields import (
@@ -38,6 +39,7 @@ def parse(fields: Fields) -> PreferenceRecord:
         RankedResponse(content=check_content(rejected, "rejected"), model=MODEL, origin="rejected"),
     )
     check_different(responses)
+    _check_scores(fields.get("score_chosen"), fields.get("score_rejected"))
     named = content_digest([message.model_dump() for message in chosen_context], chosen, rejected)
     return PreferenceRecord(
         id=text_field(fields, "id", default=f"trl-{named}", max_characters=ID_CHARACTERS),
@@ -75,6 +77,13 @@ def _answer(value: object, prompt: tuple[Message, ...], name: str) -> tuple[tupl
     *before, last = messages
     repeats_prompt = tuple(before[: len(prompt)]) == prompt
     return tuple(before) if repeats_prompt else (*prompt, *before), last.content
+
+
+def _check_scores(chosen: object, rejected: object) -> None:
+    if not isinstance(chosen, int | float) or not isinstance(rejected, int | float):
+        return
+    if not chosen > rejected:
+        raise RowRefused(Reason.SCORES_DISAGREE, f"{chosen} for it, {rejected} for the rejected one")
 
 
 def _strength(value: object) -> Strength:

@@ -10,14 +10,13 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.services import audit_record
-from annotation.importing.prompts import ImportedPrompt
+from annotation.importing.prompts import ReadPrompt
 from annotation.importing.refusal import Reason, Refusal
 from annotation.models import Project, Prompt
 from annotation.privacy import Kind
 from annotation.services.masking import prompt_masked
 
 BATCH = 2000
-Numbered = tuple[int, ImportedPrompt]
 
 
 @dataclass(kw_only=True)
@@ -34,7 +33,7 @@ class PromptCounts:
 
 def prompts_import(
     project: Project,
-    rows: Iterable[Numbered | Refusal],
+    rows: Iterable[ReadPrompt | Refusal],
     *,
     holdout: float = 0.0,
     on_refusal: Callable[[Refusal], None] | None = None,
@@ -51,7 +50,7 @@ def prompts_import(
     remaining = iter(rows)
     while batch := list(islice(remaining, BATCH)):
         counts.read += len(batch)
-        good: list[Numbered] = []
+        good: list[ReadPrompt] = []
         for row in batch:
             if isinstance(row, Refusal):
                 refuse(row)
@@ -71,7 +70,7 @@ def prompts_import(
     return counts
 
 
-def _write_batch(project: Project, rows: Sequence[Numbered], holdout: float) -> tuple[int, list[Refusal]]:
+def _write_batch(project: Project, rows: Sequence[ReadPrompt], holdout: float) -> tuple[int, list[Refusal]]:
     refusals: list[Refusal] = []
     new: dict[str, Prompt] = {}
     with transaction.atomic():
@@ -79,10 +78,11 @@ def _write_batch(project: Project, rows: Sequence[Numbered], holdout: float) -> 
         there = {
             prompt.external_id: prompt
             for prompt in Prompt.objects.filter(
-                project=project, external_id__in=[prompt.id for _, prompt in rows]
+                project=project, external_id__in=[row.prompt.id for row in rows]
             )
         }
-        for line, imported in rows:
+        for row in rows:
+            imported = row.prompt
             context = [message.model_dump() for message in imported.context]
             same_id = there.get(imported.id) or new.get(imported.id)
             if same_id is None:
@@ -95,7 +95,9 @@ def _write_batch(project: Project, rows: Sequence[Numbered], holdout: float) -> 
                     split=imported.split or _split(imported.id, holdout),
                 )
             elif same_id.context != context:
-                refusals.append(Refusal(line=line, reason=Reason.OTHER_CONTENT, detail=imported.id))
+                refusals.append(
+                    Refusal(line=row.line, reason=Reason.OTHER_CONTENT, detail=imported.id, where=row.where)
+                )
         Prompt.objects.bulk_create(new.values())
     return len(new), refusals
 

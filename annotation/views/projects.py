@@ -18,6 +18,7 @@ from accounts.errors import AccordError
 from accounts.models import Role, User
 from accounts.services import user_create
 from annotation.forms import MemberForm, NewProjectForm, ProjectForm, PromptsForm
+from annotation.import_settings import import_limits
 from annotation.importing.prompts import read_prompts
 from annotation.importing.refusal import Refusal
 from annotation.models import Comparison, Membership, Project, Prompt
@@ -195,11 +196,12 @@ def _import(
             refusals.append(refusal)
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "prompts.jsonl"
+        path = Path(folder) / "prompts"
         with path.open("wb") as out:
             for chunk in file.chunks():
                 out.write(chunk)
-        return prompts_import(project, read_prompts(path), holdout=holdout, on_refusal=note, actor=user)
+        rows = read_prompts(path, limits=import_limits())
+        return prompts_import(project, rows, holdout=holdout, on_refusal=note, actor=user)
 
 
 def _new_account(form: MemberForm, admin: User) -> User:

@@ -37,6 +37,9 @@ class Environment:
     """Cookies only over HTTPS, and HSTS."""
     judge_key_file: Path | None
     """A file with the API key of the judge that recipes name: only the program that asks reads it."""
+    import_max_bytes: int
+    """How many bytes one imported file or folder may hold, unpacked."""
+    import_max_rows: int
 
 
 def settings_module_default() -> None:
@@ -63,6 +66,8 @@ def read_environment() -> Environment:
         trusted_origins=_list("TRUSTED_ORIGINS"),
         https=_flag("HTTPS"),
         judge_key_file=_file("JUDGE_KEY_FILE"),
+        import_max_bytes=_number("IMPORT_MAX_BYTES", 16 * 1024**3),
+        import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
     )
 
 
@@ -135,6 +140,13 @@ def _flag(name: str) -> bool:
     if value not in ("0", "1", "true", "false"):
         raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
     return value in ("1", "true")
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not value.isdecimal() or int(value) < 1:
+        raise SettingsError(f"{name} must be a whole number from 1 up, not {value!r}.")
+    return int(value)
 
 
 def _file(name: str) -> Path | None:

@@ -107,6 +107,8 @@ ACCORD_RUNS = ENV.var / "runs"
 ACCORD_CHECKPOINTS = ENV.var / "checkpoints"
 ACCORD_REPOSITORY = REPOSITORY
 ACCORD_JUDGE_KEY_FILE = ENV.judge_key_file
+ACCORD_IMPORT_MAX_BYTES = ENV.import_max_bytes
+ACCORD_IMPORT_MAX_ROWS = ENV.import_max_rows
 ACCORD_PROGRAM_ENVIRONMENT = program_environment
 
 LOGGING = {

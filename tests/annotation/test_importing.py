@@ -266,7 +266,7 @@ def read_prompt(folder: Path, row: object) -> ImportedPrompt | Reason:
     path = folder / "prompts.jsonl"
     path.write_text(json.dumps(row))
     [only] = read_prompts(path)
-    return only.reason if isinstance(only, Refusal) else only[1]
+    return only.reason if isinstance(only, Refusal) else only.prompt
 
 
 def test_a_prompt_is_a_context_or_a_text_with_a_system_prompt(tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ def file_named(path: Path) -> Path:
     return path
 
 
+def data_named(path: Path) -> Path:
+    """The path, if a file or a folder is there. Raises CommandError."""
+    if not path.is_file() and not path.is_dir():
+        raise CommandError(f"There is no file or folder {path}.")
+    return path
+
+
 def write_refusal(err: OutputWrapper, refusal: Refusal) -> None:
     """One refused row, on a line of its own."""
     text = " ".join(str(refusal).split())
