@@ -43,7 +43,7 @@ def prompts(project: Project, split: str) -> QuerySet[Prompt]:
 
 def judgement_count(project: Project, round_number: int) -> int:
     """How many judgements the round has that can train: flagged and withdrawn comparisons do not count."""
-    return _usable(project).filter(comparison__round=round_number).count()
+    return usable_judgements(project).filter(comparison__round=round_number).count()
 
 
 def open_comparison_count(project: Project, round_number: int) -> int:
@@ -73,7 +73,7 @@ def comparison_counts(project: Project, round_number: int) -> ComparisonCounts:
 def judgement_counts(project: Project) -> list[JudgementCount]:
     """Judgements by round, domain and strength (strongest first)."""
     rows = (
-        _usable(project)
+        usable_judgements(project)
         .order_by()
         .values("comparison__round", "comparison__dialog__prompt__domain", "strength")
         .annotate(judgements=Count("pk"), edits=Count("edit"))
@@ -101,24 +101,18 @@ def preference_records(project: Project, *, rounds: set[int] | None = None) -> I
         yield record_of(judgement, str(judgement.pk))
 
 
-def exported_records(project: Project, *, rounds: set[int] | None = None) -> Iterator[PreferenceRecord]:
-    """The same under the ids that hold outside this database: importing them again adds nothing."""
-    for judgement in _judgements(project, rounds).iterator(chunk_size=RECORD_CHUNK):
-        yield record_of(judgement, judgement.record_id)
-
-
 def records_by_id(project: Project, record_ids: set[str]) -> dict[str, PreferenceRecord]:
     """What is already there under these outside ids, whatever became of its comparison."""
     return {
         judgement.record_id: record_of(judgement, judgement.record_id)
-        for judgement in _with_parts(Judgement.objects.filter(record_id__in=record_ids))
+        for judgement in with_parts(Judgement.objects.filter(record_id__in=record_ids))
         if judgement.comparison.project_id == project.pk
     }
 
 
 def judgement_find(example: str) -> Judgement | None:
     """A judgement by its own id, else by its record's, whatever became of its comparison."""
-    judgements = _with_parts(Judgement.objects.order_by("pk"))
+    judgements = with_parts(Judgement.objects.order_by("pk"))
     if example.isdecimal() and len(example) <= MAX_ID_DIGITS:
         found = judgements.filter(pk=int(example)).first()
         if found is not None:
@@ -128,7 +122,7 @@ def judgement_find(example: str) -> Judgement | None:
 
 def judgement_newest(project: Project | None = None) -> Judgement | None:
     """The newest judgement, of one project or of all."""
-    found = _with_parts(Judgement.objects.order_by("-pk"))
+    found = with_parts(Judgement.objects.order_by("-pk"))
     return (found if project is None else found.filter(comparison__project=project)).first()
 
 
@@ -168,18 +162,19 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
     )
 
 
-def _usable(project: Project) -> QuerySet[Judgement]:
+def usable_judgements(project: Project) -> QuerySet[Judgement]:
+    """Those that can train: without those of flagged and withdrawn comparisons."""
     return Judgement.objects.filter(
         comparison__project=project, comparison__state__in=[State.OPEN, State.FULL]
     )
 
 
 def _judgements(project: Project, rounds: set[int] | None) -> QuerySet[Judgement]:
-    found = _with_parts(_usable(project)).order_by("pk")
+    found = with_parts(usable_judgements(project)).order_by("pk")
     return found if rounds is None else found.filter(comparison__round__in=rounds)
 
 
-def _with_parts(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
+def with_parts(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
     """With all that a record needs, table by table: a join of seven goes badly wrong on stale statistics."""
     return judgements.prefetch_related(
         "edit", "annotator", "comparison__left", "comparison__right", "comparison__dialog__prompt"

@@ -15,7 +15,7 @@ from annotation.importing.refusal import Reason, Refusal, RowRefused
 STATE = "state.json"
 SPLITS = "dataset_dict.json"
 DATA_ENDINGS = (".parquet", ".arrow", ".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz")
-NO_DATA = {STATE, SPLITS, "dataset_info.json", "dataset_infos.json", "manifest.json"}
+NO_DATA = {STATE, SPLITS, "dataset_info.json", "dataset_infos.json", "export.manifest.json"}
 ALIASES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation"}
 KNOWN_SPLITS = ("train", "validation", "test", *ALIASES)
 MAX_STATE_BYTES = 64 * 1024 * 1024

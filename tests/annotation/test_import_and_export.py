@@ -35,6 +35,15 @@ def run(*arguments: str | Path) -> str:
     return out.getvalue()
 
 
+def without_nulls(value: Any) -> Any:
+    """Parquet gives each message a `tool_call`, null where it has none."""
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
 def export(project: str, path: Path, *arguments: str) -> list[Any]:
     """The rows that `export_preferences` writes."""
     run("export_preferences", "--project", project, "--out", path, *arguments)
@@ -155,7 +164,7 @@ def test_parquet_and_gzip_hold_the_same_rows(tmp_path: Path) -> None:
                 *("export_preferences", "--project", "helpful"),
                 *("--format", format_, "--out", tmp_path / f"out.{ending}"),
             )
-        assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
+        assert without_nulls(pq.read_table(tmp_path / "out.parquet").to_pylist()) == rows
         assert [
             json.loads(line)
             for line in gzip.decompress((tmp_path / "out.jsonl.gz").read_bytes()).splitlines()

@@ -1,0 +1,41 @@
+"""The options of commands that take a filter."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from annotation.filters import PARAMETERS, PreferenceFilter, from_parameters
+from annotation.records import Strength
+
+HELP = {
+    "round": "only this round",
+    "domain": "only this domain",
+    "language": "only this language",
+    "strength": f"only this strength: {', '.join(Strength)}",
+    "annotator": "only this annotator, by pseudonym",
+    "reason": "only judgements that name this reason",
+    "from": "only judgements from this day on (2026-01-31, UTC)",
+    "to": "only judgements up to this day",
+}
+
+
+def add_filter_arguments(parser: CommandParser) -> None:
+    """One option for each field of a filter; those with several values are given several times."""
+    for name, text in HELP.items():
+        parser.add_argument(f"--{name}", dest=f"filter_{name}", action="append", default=[], help=text)
+    parser.add_argument(
+        "--edited",
+        dest="filter_edited",
+        action="store_const",
+        const=["1"],
+        default=[],
+        help="only with an edit",
+    )
+
+
+def filter_given(options: dict[str, Any]) -> PreferenceFilter:  # Any: Django's parsed options
+    """The filter that the options name. Raises CommandError."""
+    try:
+        return from_parameters({name: options[f"filter_{name}"] for name in PARAMETERS})
+    except ValueError as error:
+        raise CommandError(str(error)) from error
