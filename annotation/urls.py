@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import annotate, progress, projects, reports
+from annotation.views import annotate, exchange, progress, projects, report_tables, reports
 
 urlpatterns = [
     path("projects/", projects.project_list, name="projects"),
@@ -17,6 +17,27 @@ urlpatterns = [
     path("projects/<slug:slug>/progress/", progress.project_progress, name="project-progress"),
     path("projects/<slug:slug>/quality/", reports.project_quality_page, name="project-quality"),
     path("projects/<slug:slug>/reports/", reports.project_reports, name="project-reports"),
+    path("projects/<slug:slug>/reports/<slug:table>.csv", report_tables.report_csv, name="report-csv"),
+    path("projects/<slug:slug>/data/", exchange.exchange, name="project-exchange"),
+    path("projects/<slug:slug>/data/count/", exchange.exchange_count, name="project-exchange-count"),
+    path("projects/<slug:slug>/data/export/", exchange.exchange_download, name="project-exchange-download"),
+    path(
+        "projects/<slug:slug>/data/filters/",
+        exchange.exchange_filter_save,
+        name="project-exchange-filter-save",
+    ),
+    path(
+        "projects/<slug:slug>/data/filters/delete/",
+        exchange.exchange_filter_delete,
+        name="project-exchange-filter-delete",
+    ),
+    path("projects/<slug:slug>/data/import/", exchange.exchange_import, name="project-exchange-import"),
+    path("projects/<slug:slug>/data/imports/", exchange.exchange_imports, name="project-exchange-imports"),
+    path(
+        "projects/<slug:slug>/data/imports/<int:pk>/restart/",
+        exchange.exchange_import_restart,
+        name="project-exchange-import-restart",
+    ),
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),
     path("projects/<slug:slug>/annotate/next/", annotate.annotate_next, name="annotate-next"),
 ]

@@ -63,6 +63,7 @@ class Export:
     def __init__(
         self, *, project: str, version: str, format_: str, encoding: str, chosen: PreferenceFilter
     ) -> None:
+        self.encoding = encoding
         self._about = {"accord": version, "project": project, "format": format_, "encoding": encoding}
         self._filter = chosen
         self._files: list[ExportedFile] = []

@@ -1,6 +1,7 @@
 """The annotation tables, by noun: projects, prompts, comparisons, judgements."""
 
 from annotation.models.comparison import Comparison, Response
+from annotation.models.exchange import ImportJob, SavedFilter
 from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
 from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
 from annotation.models.project import Membership, Project
@@ -12,6 +13,7 @@ __all__ = [
     "Dialog",
     "Edit",
     "Flag",
+    "ImportJob",
     "Judgement",
     "Membership",
     "PairRequest",
@@ -20,6 +22,7 @@ __all__ = [
     "PromptWeight",
     "Refinement",
     "Response",
+    "SavedFilter",
     "Side",
     "Wait",
 ]

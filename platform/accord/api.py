@@ -7,12 +7,14 @@ from accounts.auth import bearer_or_session
 from accounts.errors import AccordError
 from alignment.api import router as alignment_router
 from annotation.api import router as annotation_router
+from annotation.exchange_api import router as exchange_router
 from annotation.live_api import router as live_router
 from registry.api import router as registry_router
 
 api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)
 api.add_router("", annotation_router)
 api.add_router("", live_router)
+api.add_router("", exchange_router)
 api.add_router("", alignment_router)
 api.add_router("", registry_router)
 

@@ -35,3 +35,4 @@ app.conf.update(
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["annotation", "alignment"])
+app.autodiscover_tasks(["annotation"], related_name="import_tasks")

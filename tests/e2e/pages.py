@@ -56,6 +56,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-flagged", path=f"/projects/{slug}/flagged/", person=admin),
         Look(name="project-progress", path=f"/projects/{slug}/progress/", person=admin),
         Look(name="project-reports", path=f"/projects/{slug}/reports/", person=admin),
+        Look(name="project-data", path=f"/projects/{slug}/data/", person=admin, prepare=_open_all),
         Look(name="project-quality", path=f"/projects/{slug}/quality/", person=admin, prepare=_open_all),
         Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
         Look(name="models", path="/models/", person=admin),

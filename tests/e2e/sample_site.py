@@ -31,6 +31,7 @@ from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
 from tests.e2e.sample_evaluation import sample_evaluation
+from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 
 PASSWORD = "a quiet morning in June"
@@ -125,6 +126,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         pay_per_judgement=Decimal("0.20"),
         fair_pay_per_hour=Decimal(20),
     )
+    make_exchange(project, admin)
     checkpoint = _models(project, folder)
     round_ = _round(project, checkpoint, admin, folder)
     return SampleSite(

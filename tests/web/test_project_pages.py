@@ -16,7 +16,7 @@ from tests.annotation.factories import make_annotator, make_comparison, make_com
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("", "prompts/", "people/", "flagged/", "reports/", "quality/", "settings/")
+PAGES = ("", "prompts/", "people/", "flagged/", "reports/", "data/", "quality/", "settings/")
 ONLY_ADMINS = {"quality/", "settings/"}
 SETTINGS = {
     "name": "Helpful",

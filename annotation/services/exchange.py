@@ -1,0 +1,57 @@
+"""Writes around exports: filters under a name, and a note of who took what."""
+
+from typing import Any
+
+from django.db import transaction
+
+from accounts.errors import Invalid, NotFound
+from accounts.models import User
+from accounts.services import audit_record
+from annotation.filters import PreferenceFilter
+from annotation.models import Project, SavedFilter
+from annotation.text import storable
+
+MAX_SAVED = 200
+
+
+def filter_save(project: Project, name: str, chosen: PreferenceFilter, *, actor: User | None) -> SavedFilter:
+    """Keep the filter under its name, in place of an earlier one.
+
+    Raises Invalid for a name that cannot be.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > 100 or not storable(name):
+        raise Invalid("Give the filter a name of 1 to 100 characters.")
+    with transaction.atomic():
+        saved, _ = SavedFilter.objects.update_or_create(
+            project=project, name=name, defaults={"chosen": chosen.as_json(), "created_by": actor}
+        )
+        if SavedFilter.objects.filter(project=project).count() > MAX_SAVED:
+            raise Invalid(f"A project keeps {MAX_SAVED} filters at most: delete one first.")
+        audit_record(actor, "filter.save", saved, {"name": name, "filter": saved.chosen})
+    return saved
+
+
+def filter_delete(project: Project, name: str, *, actor: User | None) -> None:
+    """Forget a filter. Raises NotFound."""
+    with transaction.atomic():
+        saved = _saved(project, name)
+        audit_record(actor, "filter.delete", saved, {"name": name})
+        saved.delete()
+
+
+def filter_named(project: Project, name: str) -> PreferenceFilter:
+    """The filter of this name. Raises NotFound."""
+    return PreferenceFilter.model_validate(_saved(project, name).chosen)
+
+
+def export_note(project: Project, about: dict[str, Any], *, actor: User | None) -> None:  # Any: JSON
+    """Write down that somebody takes the project's judgements out."""
+    audit_record(actor, "preferences.export", project, about)
+
+
+def _saved(project: Project, name: str) -> SavedFilter:
+    found = SavedFilter.objects.filter(project=project, name=name).first() if storable(name) else None
+    if found is None:
+        raise NotFound(f"There is no filter {name!r} in this project.")
+    return found
