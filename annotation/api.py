@@ -23,6 +23,7 @@ from annotation.services import (
     draft_save,
     judgement_submit,
 )
+from annotation.services.checking import feedback_of
 from annotation.text import storable
 
 router = Router(tags=["annotation"])
@@ -97,8 +98,18 @@ class JudgementIn(SchemaIn):
     seconds: Seconds | None = None
 
 
+class FeedbackOut(Schema):
+    """How a judgement did whose right answer is known; `explanation` is Markdown."""
+
+    is_right: bool
+    preferred: Side
+    weakest: Strength
+    strongest: Strength
+    explanation: str
+
+
 class JudgementOut(Schema):
-    """The judgement as it is kept."""
+    """The judgement as it is kept; with feedback where it was a check and the project gives one."""
 
     id: int
     comparison: int
@@ -109,6 +120,7 @@ class JudgementOut(Schema):
     comment: str
     seconds: float | None
     created: datetime
+    feedback: FeedbackOut | None
 
 
 class DraftIn(SchemaIn):
@@ -259,6 +271,7 @@ def next_out(assignment: Assignment) -> NextOut:
 
 def _judgement_out(judgement: Judgement) -> JudgementOut:
     edit = getattr(judgement, "edit", None)
+    feedback = feedback_of(judgement.comparison, judgement.passed)
     return JudgementOut(
         id=judgement.pk,
         comparison=judgement.comparison_id,
@@ -269,4 +282,5 @@ def _judgement_out(judgement: Judgement) -> JudgementOut:
         comment=judgement.comment,
         seconds=judgement.seconds,
         created=judgement.created_at,
+        feedback=None if feedback is None else FeedbackOut.model_validate(feedback, from_attributes=True),
     )

@@ -85,9 +85,9 @@ def work_overviews(user: User) -> list[WorkOverview]:
 def project_overviews(user: User) -> list[ProjectOverview]:
     """The projects that `user` may see, with their counts; one statement a kind of count."""
     projects = list(projects_of(user).order_by("name"))
-    prompts = _by_project(Prompt.objects.all(), "project")
+    prompts = _by_project(Prompt.objects.exclude(split=Prompt.Split.CHECK), "project")
     people = _by_project(Membership.objects.all(), "project")
-    judgements = _by_project(Judgement.objects.all(), "comparison__project")
+    judgements = _by_project(_in_records(Judgement.objects.all()), "comparison__project")
     comparisons = Comparison.objects.all()
     num_open = _by_project(comparisons.filter(state=State.OPEN), "project")
     num_flagged = _by_project(comparisons.filter(state=State.FLAGGED), "project")
@@ -108,13 +108,13 @@ def state_counts(project: Project) -> list[tuple[str, int]]:
     """Comparisons of the project by state, every state named."""
     rows = Comparison.objects.filter(project=project).order_by().values("state").annotate(num=Count("pk"))
     found = {row["state"]: row["num"] for row in rows}
-    return [(state.label.capitalize(), found.get(state.value, 0)) for state in State]
+    return [(state.label.capitalize(), found.get(state.value, 0)) for state in State if state != State.CHECK]
 
 
 def breakdown(project: Project) -> Breakdown:
     """Judgements by domain and strength."""
     rows = (
-        Judgement.objects.filter(comparison__project=project)
+        _in_records(Judgement.objects.filter(comparison__project=project))
         .order_by()
         .values("comparison__dialog__prompt__domain", "strength")
         .annotate(num=Count("pk"), edits=Count("edit"))
@@ -139,7 +139,7 @@ def breakdown(project: Project) -> Breakdown:
 
 def members(project: Project) -> QuerySet[Membership]:
     """The project's people with how much each has judged and skipped."""
-    own = Q(user__judgements__comparison__project=project)
+    own = Q(user__judgements__comparison__project=project, user__judgements__comparison__of_check=None)
     return (
         Membership.objects.filter(project=project)
         .select_related("user")
@@ -155,6 +155,11 @@ def flagged(project: Project) -> QuerySet[Flag]:
         .select_related("comparison__left", "comparison__right", "annotator")
         .order_by("pk")
     )
+
+
+def _in_records(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
+    """Without those of checks, excluded ones and those behind a decision."""
+    return judgements.filter(comparison__of_check=None, standing__in=Judgement.IN_RECORDS)
 
 
 def _judged(user: User, *, since_midnight: bool = False) -> QuerySet[Judgement]:

@@ -21,11 +21,11 @@ MANY = 20_000
 USABLE = """
 FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
-WHERE c.project_id = %(project)s AND c.state IN ('open', 'full')
+WHERE c.project_id = %(project)s AND c.state IN ('open', 'full') AND j.standing <> 'excluded'
 """
-"""Judgements that count: those of flagged and withdrawn comparisons do not."""
+"""Judgements that count: not excluded, and of no flagged or withdrawn comparison and no check."""
 
-NEWEST = f"SELECT max(j.id), count(*) {USABLE}"
+NEWEST = f"SELECT max(j.id), count(*), sum(j.id)::bigint {USABLE}"
 
 JUDGEMENTS = """
 SELECT j.comparison_id, j.annotator_id, j.preferred = 'right', j.strength, p.domain,
@@ -36,7 +36,7 @@ JOIN annotation_response l ON l.id = c.left_id
 JOIN annotation_response r ON r.id = c.right_id
 JOIN annotation_dialog d ON d.id = c.dialog_id
 JOIN annotation_prompt p ON p.id = d.prompt_id
-WHERE c.project_id = %(project)s AND c.state IN ('open', 'full')
+WHERE c.project_id = %(project)s AND c.state IN ('open', 'full') AND j.standing IN ('counted', 'superseded')
 """
 
 STEPS = {strength.value: step for step, strength in enumerate(reversed(Strength))}
@@ -44,13 +44,14 @@ STEPS = {strength.value: step for step, strength in enumerate(reversed(Strength)
 
 
 class Stamp(NamedTuple):
-    """Another one whenever a judgement is written or a comparison is withdrawn."""
+    """Another one whenever a judgement is written or excluded, or a comparison is withdrawn."""
 
     newest: int
     num_judgements: int
+    id_sum: int
 
     def __str__(self) -> str:
-        return f"{self.newest}-{self.num_judgements}"
+        return f"{self.newest}-{self.num_judgements}-{self.id_sum}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,9 @@ def project_quality(project: Project, *, patient: bool) -> ProjectQuality | int 
     if figures is None:
         if not patient and stamp.num_judgements > MANY:
             return stamp.num_judgements
-        figures = quality(_columns(project))
+        if (columns := _columns(project)) is None:
+            return None
+        figures = quality(columns)
         cache.set(key, figures, KEPT_SECONDS)
     ids = [person.annotator for person in figures.people]
     names = dict(User.objects.filter(pk__in=ids).values_list("pk", "username"))
@@ -87,11 +90,13 @@ def judgements_stamp(project: Project) -> Stamp | None:
     return Stamp(*newest) if newest and newest[1] else None
 
 
-def _columns(project: Project) -> JudgementColumns:
+def _columns(project: Project) -> JudgementColumns | None:
     with connection.cursor() as cursor:
         cursor.execute(JUDGEMENTS, {"project": project.pk})
+        if not (rows := cursor.fetchall()):
+            return None  # all that is left are decisions of reviewers
         comparison, annotator, right, strength, domain, seconds, left_words, right_words = zip(
-            *cursor.fetchall(), strict=True
+            *rows, strict=True
         )
     step_R = np.array([STEPS[name] for name in strength])
     domains = tuple(sorted(set(domain)))

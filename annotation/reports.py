@@ -54,6 +54,7 @@ SELECT (j.created_at AT TIME ZONE 'UTC')::date, j.strength, count(*), count(j.se
 FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
 WHERE c.project_id = %(project)s AND c.state IN ('open', 'full')
+    AND j.standing IN ('counted', 'decision')
     AND (%(round)s::integer IS NULL OR c.round = %(round)s)
 GROUP BY 1, 2
 """

@@ -42,7 +42,10 @@ def prompts(project: Project, split: str) -> QuerySet[Prompt]:
 
 
 def judgement_count(project: Project, round_number: int) -> int:
-    """How many judgements the round has that can train: flagged and withdrawn comparisons do not count."""
+    """How many judgements the round has that can train.
+
+    Those of flagged and withdrawn comparisons, excluded ones and those behind a decision do not count.
+    """
     return usable_judgements(project).filter(comparison__round=round_number).count()
 
 
@@ -95,7 +98,7 @@ def judgement_counts(project: Project) -> list[JudgementCount]:
 def preference_records(project: Project, *, rounds: set[int] | None = None) -> Iterator[PreferenceRecord]:
     """The project's judgements as preference records, oldest first; `id` is the judgement's own.
 
-    Without those of flagged and withdrawn comparisons. Reads in chunks: memory does not grow.
+    As `judgement_count` counts them. Reads in chunks: memory does not grow.
     """
     for judgement in _judgements(project, rounds).iterator(chunk_size=RECORD_CHUNK):
         yield record_of(judgement, str(judgement.pk))
@@ -121,16 +124,16 @@ def judgement_find(example: str) -> Judgement | None:
 
 
 def judgement_newest(project: Project | None = None) -> Judgement | None:
-    """The newest judgement, of one project or of all."""
-    found = with_parts(Judgement.objects.order_by("-pk"))
+    """The newest judgement, of one project or of all; none of a check."""
+    found = with_parts(Judgement.objects.filter(comparison__of_check=None).order_by("-pk"))
     return (found if project is None else found.filter(comparison__project=project)).first()
 
 
 def judgement_neighbours(judgement: Judgement) -> tuple[int | None, int | None]:
     """The ids of the judgements before and after it in its project."""
-    others = Judgement.objects.filter(comparison__project=judgement.comparison.project).values_list(
-        "pk", flat=True
-    )
+    others = Judgement.objects.filter(
+        comparison__project=judgement.comparison.project, comparison__of_check=None
+    ).values_list("pk", flat=True)
     before = others.filter(pk__lt=judgement.pk).order_by("-pk").first()
     return before, others.filter(pk__gt=judgement.pk).order_by("pk").first()
 
@@ -165,7 +168,9 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
 def usable_judgements(project: Project) -> QuerySet[Judgement]:
     """Those that can train: without those of flagged and withdrawn comparisons."""
     return Judgement.objects.filter(
-        comparison__project=project, comparison__state__in=[State.OPEN, State.FULL]
+        comparison__project=project,
+        comparison__state__in=[State.OPEN, State.FULL],
+        standing__in=Judgement.IN_RECORDS,
     )
 
 

@@ -1,14 +1,16 @@
 """The annotation tables, by noun: projects, prompts, comparisons, judgements."""
 
+from annotation.models.checks import Check
 from annotation.models.comparison import Comparison, Response
 from annotation.models.exchange import ImportJob, SavedFilter
 from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
 from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
-from annotation.models.project import Membership, Project
+from annotation.models.project import Membership, OverlapMode, Project
 from annotation.models.prompt import Dialog, Prompt
 
 __all__ = [
     "Assignment",
+    "Check",
     "Comparison",
     "Dialog",
     "Edit",
@@ -16,6 +18,7 @@ __all__ = [
     "ImportJob",
     "Judgement",
     "Membership",
+    "OverlapMode",
     "PairRequest",
     "Project",
     "Prompt",

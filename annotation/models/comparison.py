@@ -50,6 +50,10 @@ class Comparison(models.Model):
         FULL = "full", "full"
         FLAGGED = "flagged", "flagged"
         WITHDRAWN = "withdrawn", "withdrawn"
+        CHECK = "check", "check"
+        """Made from a check for one person, and never anything else: so no count of work includes it."""
+
+    JUDGEABLE = frozenset({State.OPEN, State.CHECK})
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False)
     dialog = models.ForeignKey(Dialog, on_delete=models.CASCADE, related_name="comparisons", db_index=False)
@@ -72,6 +76,12 @@ class Comparison(models.Model):
     import_key = models.CharField(max_length=64, blank=True)
     """Hash of context and pair where imported, so that several people's judgements of one pair meet."""
     created_at = models.DateTimeField(default=timezone.now)
+    of_check = models.ForeignKey(
+        "annotation.Check", on_delete=models.RESTRICT, null=True, blank=True, related_name="comparisons"
+    )
+    """The check that this tests a person with; annotators must not be able to tell."""
+    predicted = models.FloatField(null=True, blank=True)
+    """A reward model's probability that left is better; null where none was asked."""
 
     class Meta:
         constraints = [
@@ -84,6 +94,15 @@ class Comparison(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="open") | Q(num_judgements__lt=F("needed")),
                 name="comparison_open_until_full",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="check", of_check__isnull=False)
+                | (~Q(state="check") & Q(of_check__isnull=True)),
+                name="comparison_check_has_its_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(predicted__isnull=True) | Q(predicted__gte=0, predicted__lte=1),
+                name="comparison_predicted_is_a_probability",
             ),
         ]
         indexes = [

@@ -48,6 +48,10 @@ class Assignment(models.Model):
     draft = models.JSONField(default=dict, blank=True)
     """What the person has typed and chosen so far."""
     created_at = models.DateTimeField(default=timezone.now)
+    of_check = models.ForeignKey(
+        "annotation.Check", on_delete=models.RESTRICT, null=True, blank=True, related_name="+", db_index=False
+    )
+    """The comparison's: which checks a person has had is asked while they wait."""
 
     class Meta:
         constraints = [
@@ -56,7 +60,15 @@ class Assignment(models.Model):
                 fields=["annotator", "project"], condition=Q(state="active"), name="assignment_one_in_hand"
             ),
         ]
-        indexes = [models.Index(fields=["annotator", "project", "comparison"], name="assignment_newest")]
+        indexes = [
+            models.Index(fields=["annotator", "project", "comparison"], name="assignment_newest"),
+            models.Index(fields=["annotator", "project", "id"], name="assignment_latest"),
+            models.Index(
+                fields=["annotator", "of_check"],
+                condition=Q(of_check__isnull=False),
+                name="assignment_of_a_check",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"assignment {self.pk}"
@@ -64,6 +76,18 @@ class Assignment(models.Model):
 
 class Judgement(models.Model):
     """Which response one person preferred, and how strongly."""
+
+    class Standing(models.TextChoices):
+        """Where it counts. Records are made of the first two, agreement of the first and the third."""
+
+        COUNTED = "counted", "counted"
+        DECISION = "decision", "a reviewer's decision"
+        """It stands for the whole comparison, and was made in sight of the others."""
+        SUPERSEDED = "superseded", "superseded by a decision"
+        EXCLUDED = "excluded", "excluded"
+
+    IN_RECORDS = (Standing.COUNTED, Standing.DECISION)
+    IN_AGREEMENT = (Standing.COUNTED, Standing.SUPERSEDED)
 
     comparison = models.ForeignKey(
         Comparison, on_delete=models.CASCADE, related_name="judgements", db_index=False
@@ -84,6 +108,11 @@ class Judgement(models.Model):
     record_id = models.CharField(max_length=200, default=record_id_new)
     """The id of its preference record outside this database."""
     created_at = models.DateTimeField(default=timezone.now)
+    standing = models.CharField(
+        max_length=16, choices=Standing, default=Standing.COUNTED, db_default=Standing.COUNTED
+    )
+    passed = models.BooleanField(null=True, blank=True)
+    """Whether it was right; null where the comparison is no check."""
 
     class Meta:
         constraints = [

@@ -9,6 +9,13 @@ from accounts.models import Role, User
 from registry.models import Deployment
 
 
+class OverlapMode(models.TextChoices):
+    """How it is decided how many people judge a comparison."""
+
+    FIXED = "fixed", "fixed"
+    ADAPTIVE = "adaptive", "adaptive"
+
+
 class Project(models.Model):
     """One stream of comparisons with its guidelines, people and deployed models."""
 
@@ -49,6 +56,24 @@ class Project(models.Model):
     """Who earns less in an active hour stands out."""
     mask_personal_data = models.BooleanField(default=False, db_default=False)
     """Prompts are stored with placeholders in the stead of personal data: `annotation.privacy`."""
+    gold_share = models.FloatField(default=0.0, db_default=0.0)
+    """How many of a person's comparisons are gold or attention checks, on average."""
+    check_feedback = models.BooleanField(default=True, db_default=True)
+    """Whether people are told after a gold check how they did."""
+    qualification_needed = models.PositiveSmallIntegerField(default=0, db_default=0)
+    """How many qualification checks an annotator does before the work; 0 for none."""
+    qualification_pass = models.FloatField(default=0.8, db_default=0.8)
+    """The share of them that must be right."""
+    pause_below = models.FloatField(default=0.0, db_default=0.0)
+    """Who is right on a smaller share of their latest `pause_after` checks is paused; 0 for nobody."""
+    pause_after = models.PositiveSmallIntegerField(default=10, db_default=10)
+    overlap_mode = models.CharField(
+        max_length=16, choices=OverlapMode, default=OverlapMode.FIXED, db_default=OverlapMode.FIXED
+    )
+    overlap_most = models.PositiveSmallIntegerField(default=5, db_default=5)
+    """How many people judge a comparison at most; `overlap` is the least, where it is adaptive."""
+    certainty = models.FloatField(default=0.95, db_default=0.95)
+    """Adaptive: nobody more is asked once the majority's side is right with this probability."""
 
     class Meta:
         ordering = ["slug"]
@@ -59,6 +84,23 @@ class Project(models.Model):
             ),
             models.CheckConstraint(condition=Q(temperature__gte=0), name="project_temperature_not_negative"),
             models.CheckConstraint(condition=Q(top_p__gt=0, top_p__lte=1), name="project_top_p_is_a_share"),
+            models.CheckConstraint(
+                condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_at_most_half"
+            ),
+            models.CheckConstraint(
+                condition=Q(qualification_pass__gt=0, qualification_pass__lte=1),
+                name="project_qualification_pass_is_a_share",
+            ),
+            models.CheckConstraint(
+                condition=Q(pause_below__gte=0, pause_below__lte=1), name="project_pause_below_is_a_share"
+            ),
+            models.CheckConstraint(condition=Q(pause_after__gte=1), name="project_pause_after_at_least_one"),
+            models.CheckConstraint(
+                condition=Q(overlap_most__gte=1), name="project_overlap_most_at_least_one"
+            ),
+            models.CheckConstraint(
+                condition=Q(certainty__gt=0.5, certainty__lt=1), name="project_certainty_is_a_probability"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +113,17 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    """Since when nothing is handed to them; null while they may work."""
+    paused_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    """Null where it was their accuracy on checks."""
+    pause_reason = models.TextField(blank=True, default="", db_default="")
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    """When they passed the qualification."""
+    checked_from = models.DateTimeField(null=True, blank=True)
+    """Checks before this count neither for the qualification nor for pausing: another try."""
+    reliability = models.FloatField(null=True, blank=True)
+    """The probability that they prefer the better answer, as last learned; null where nobody knows."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="membership_once")]

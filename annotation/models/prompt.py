@@ -10,10 +10,11 @@ class Prompt(models.Model):
     """A context that wants an answer: messages `{"role", "content"}`, the last one not the model's."""
 
     class Split(models.TextChoices):
-        """Held-out prompts are only ever for measuring."""
+        """Held-out prompts are only ever for measuring, those of checks for nothing else."""
 
         TRAIN = "train", "train"
         HOLDOUT = "holdout", "holdout"
+        CHECK = "check", "check"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
     external_id = models.CharField(max_length=200)

@@ -8,9 +8,17 @@ from django.db import IntegrityError, transaction
 from accounts.errors import Conflict, Forbidden, Invalid
 from accounts.models import User
 from accounts.services import audit_record
-from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Side
+from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Membership, Side
 from annotation.records import Strength
-from annotation.services.leasing import breaks, is_open_to, locked_assignment
+from annotation.services.checking import check_follow_up, check_of, check_passed
+from annotation.services.leasing import (
+    breaks,
+    is_open_to,
+    locked_assignment,
+    locked_with_member,
+    refuse_paused,
+)
+from annotation.services.overlap import num_more_needed
 from annotation.services.statements import assignment_submit
 
 State = Assignment.State
@@ -41,12 +49,13 @@ def judgement_submit(
     """
     try:
         with transaction.atomic():
-            comparison, assignment = locked_assignment(comparison_id, annotator)
+            comparison, assignment, member = locked_with_member(comparison_id, annotator)
             if assignment.state == State.SUBMITTED:
                 return _submitted(assignment, idempotency_key), False
+            refuse_paused(member)
             _refuse_unassigned(assignment, lease)
             _refuse_closed(comparison, assignment)
-            return _judge(comparison, assignment, annotator, idempotency_key, verdict), True
+            return _judge(comparison, assignment, annotator, member, idempotency_key, verdict), True
     except IntegrityError as error:
         if not breaks(error, KEY_ONCE):
             raise
@@ -105,6 +114,7 @@ def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
 
 def _submitted(assignment: Assignment, idempotency_key: str) -> Judgement:
     judgement = Judgement.objects.select_related("edit").get(assignment=assignment)
+    judgement.comparison = assignment.comparison
     if judgement.idempotency_key != idempotency_key:
         raise Conflict("You have judged this comparison already: go on with the next one.")
     return judgement
@@ -118,7 +128,7 @@ def _refuse_unassigned(assignment: Assignment, lease: uuid.UUID) -> None:
 
 
 def _refuse_closed(comparison: Comparison, assignment: Assignment) -> None:
-    if comparison.state != Comparison.State.OPEN:
+    if comparison.state not in Comparison.JUDGEABLE:
         raise Conflict(f"This comparison is {comparison.state} already: go on with the next one.")
     if not is_open_to(comparison, assignment):
         raise Conflict(
@@ -127,9 +137,16 @@ def _refuse_closed(comparison: Comparison, assignment: Assignment) -> None:
 
 
 def _judge(
-    comparison: Comparison, assignment: Assignment, annotator: User, idempotency_key: str, verdict: Verdict
+    comparison: Comparison,
+    assignment: Assignment,
+    annotator: User,
+    member: Membership | None,
+    idempotency_key: str,
+    verdict: Verdict,
 ) -> Judgement:
     edited = _edit_of(comparison, verdict)
+    check = check_of(comparison)
+    passed = check and check_passed(check, comparison, verdict.preferred, verdict.strength)
     judgement = Judgement.objects.create(
         comparison=comparison,
         annotator=annotator,
@@ -140,12 +157,15 @@ def _judge(
         comment=verdict.comment,
         seconds=verdict.seconds,
         idempotency_key=idempotency_key,
+        passed=passed,
     )
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
     Judgement.edit.related.set_cached_value(
         judgement, None if edited is None else Edit.objects.create(judgement=judgement, content=edited)
     )
-    assignment_submit(assignment)
+    assignment_submit(assignment, more=num_more_needed(comparison))
+    if check is not None:
+        check_follow_up(check, member, annotator, comparison.project)
     audit_record(
         annotator,
         "judgement.submit",

@@ -14,14 +14,15 @@ from django.utils import timezone
 
 from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
-from annotation.models import Assignment, Comparison, Dialog, Project, Prompt, Response
+from annotation.models import Assignment, Comparison, Dialog, Membership, Project, Prompt, Response
 from annotation.records import Message
+from annotation.services.checking import WorkStopped, check_hand_out
 from annotation.services.masking import message_masked
 from annotation.services.statements import (
     Search,
+    at_work,
     comparison_lock,
     free_comparison_lock,
-    held_assignment,
     own_assignment,
     place_take,
 )
@@ -59,14 +60,17 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     """The comparison that `annotator` holds in the project, else a new one; None where none is left for them.
 
     The assignment comes with its comparison and both responses. Never one that they judged, skipped or
-    flagged, and never one that enough people hold or have judged. What was written for them comes first.
+    flagged, and never one that enough people hold or have judged. What was written for them comes first,
+    and now and then one made from a check. Raises Forbidden where they are paused or did not qualify.
     """
     for _ in range(MAX_TRIES):
-        held = held_assignment(project, annotator)
-        if held is not None and _renew(held, project, annotator):
-            return held
+        work = at_work(project, annotator)
+        refuse_paused(work.member)
+        if work.held is not None and _renew(work.held, project, annotator):
+            return work.held
         try:
-            return _own_or_shared(project, annotator)
+            check = check_hand_out(project, annotator, work, _lease_end(project))
+            return check or _own_or_shared(project, annotator)
         except IntegrityError as error:
             if not breaks(error, IN_HAND):
                 raise
@@ -110,20 +114,34 @@ def locked_assignment(comparison_id: int, annotator: User) -> tuple[Comparison, 
     Raises NotFound where there is no such comparison in a project of theirs, Forbidden where it was never
     handed to them.
     """
+    comparison, assignment, _ = locked_with_member(comparison_id, annotator)
+    return comparison, assignment
+
+
+def locked_with_member(
+    comparison_id: int, annotator: User
+) -> tuple[Comparison, Assignment, Membership | None]:
+    """The same and the person's membership; None for an admin of the whole site."""
     locked = comparison_lock(comparison_id, annotator)
     if locked is None or (locked[1] is None and not annotator.is_admin):
         raise NotFound(f"There is no comparison {comparison_id} for you: ask for the next one.")
-    comparison = locked[0]
+    comparison, member = locked
     assignment = own_assignment(comparison, annotator)
     if assignment is None:
         raise Forbidden("This comparison is not assigned to you: ask for the next one.")
     assignment.comparison = comparison
-    return comparison, assignment
+    return comparison, assignment, member
+
+
+def refuse_paused(member: Membership | None) -> None:
+    """Raises Forbidden where the person is paused in the project."""
+    if member is not None and member.paused_at is not None:
+        raise WorkStopped("Your work in this project is paused: ask its admin. Your drafts are kept.")
 
 
 def is_open_to(comparison: Comparison, assignment: Assignment) -> bool:
     """Whether the locked comparison still has a place for the holder of `assignment`."""
-    if comparison.state != Comparison.State.OPEN:
+    if comparison.state not in Comparison.JUDGEABLE:
         return False
     now = timezone.now()
     if assignment.state == State.ACTIVE and assignment.expires_at > now:

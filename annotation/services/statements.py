@@ -6,6 +6,7 @@ Every annotator waits for these. PostgreSQL runs each in a tenth of a millisecon
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -13,9 +14,10 @@ from django.db import connection
 
 from accounts.models import User
 from accounts.rows import Row, columns, fetch_one, load, num_columns
-from annotation.models import Assignment, Comparison, Project, Response
+from annotation.models import Assignment, Comparison, Membership, Project, Response
 
 ASSIGNMENT = columns(Assignment, "a")
+MEMBER = columns(Membership, "m")
 ANSWERED = f"{columns(Comparison, 'c')}, {columns(Response, 'l')}, {columns(Response, 'r')}"
 ANSWERS = """
 JOIN annotation_response l ON l.id = c.left_id
@@ -23,8 +25,14 @@ JOIN annotation_response r ON r.id = c.right_id
 """
 
 HELD = f"""
-SELECT {ASSIGNMENT} FROM annotation_assignment a
-WHERE a.annotator_id = %(annotator)s AND a.project_id = %(project)s AND a.state = 'active'
+SELECT {MEMBER}, {ASSIGNMENT}, (
+    SELECT max(id) FROM annotation_assignment
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s
+)
+FROM (VALUES (%(annotator)s, %(project)s)) AS person (annotator_id, project_id)
+LEFT JOIN annotation_membership m ON m.user_id = person.annotator_id AND m.project_id = person.project_id
+LEFT JOIN annotation_assignment a ON a.annotator_id = person.annotator_id
+    AND a.project_id = person.project_id AND a.state = 'active'
 """
 
 # The holders that the subquery counts may be out of date by the time the row is locked: GIVE counts again.
@@ -51,7 +59,7 @@ SELECT {ANSWERED} FROM c {ANSWERS}
 """
 NEWEST_OWN = """COALESCE((
     SELECT max(comparison_id) FROM annotation_assignment
-    WHERE annotator_id = %(annotator)s AND project_id = %(project)s
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND of_check_id IS NULL
 ), 0)"""
 
 # An assignment that its owner once put aside is taken up again, with its lease and draft.
@@ -68,7 +76,8 @@ RETURNING {ASSIGNMENT}
 """
 
 LOCK = f"""
-SELECT {ANSWERED}, m.role FROM annotation_comparison c {ANSWERS}
+SELECT {ANSWERED}, {MEMBER}, {columns(Project, "p")} FROM annotation_comparison c {ANSWERS}
+JOIN annotation_project p ON p.id = c.project_id
 LEFT JOIN annotation_membership m ON m.project_id = c.project_id AND m.user_id = %(annotator)s
 WHERE c.id = %(comparison)s
 FOR UPDATE OF c
@@ -85,15 +94,35 @@ WITH submitted AS (
 )
 UPDATE annotation_comparison c
 SET num_judgements = c.num_judgements + 1,
-    state = CASE WHEN c.num_judgements + 1 = c.needed THEN 'full' ELSE c.state END
+    needed = c.needed + %(more)s,
+    state = CASE WHEN c.state = 'open' AND c.num_judgements + 1 = c.needed + %(more)s THEN 'full'
+        ELSE c.state END
 FROM submitted WHERE c.id = submitted.comparison_id
 """
 
 
-def held_assignment(project: Project, annotator: User) -> Assignment | None:
-    """What the annotator holds in the project, whether or not its time has run out."""
+@dataclass(frozen=True, kw_only=True)
+class AtWork:
+    """Where a person is in a project."""
+
+    member: Membership | None
+    """None for an admin of the whole site."""
+    held: Assignment | None
+    """What they hold, whether or not its time has run out."""
+    latest: int | None
+    """The id of the assignment made for them last."""
+
+
+def at_work(project: Project, annotator: User) -> AtWork:
+    """Where the annotator is in the project."""
     row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk})
-    return None if row is None else load(Assignment, row)
+    assert row is not None
+    held = row[num_columns(Membership)] is not None
+    return AtWork(
+        member=_member(row, 0),
+        held=load(Assignment, row, start=num_columns(Membership)) if held else None,
+        latest=row[-1],
+    )
 
 
 class Search(Enum):
@@ -121,7 +150,7 @@ def free_comparison_lock(
             "now": now,
         },
     )
-    return None if row is None else _answered(row)
+    return None if row is None else answered(row)
 
 
 def place_take(
@@ -146,10 +175,14 @@ def place_take(
     return None if row is None else load(Assignment, row)
 
 
-def comparison_lock(comparison_id: int, annotator: User) -> tuple[Comparison, str | None] | None:
-    """Lock the comparison; with it come its answers and the person's role in its project."""
+def comparison_lock(comparison_id: int, annotator: User) -> tuple[Comparison, Membership | None] | None:
+    """Lock the comparison; with it come its answers, its project and the person's membership of that."""
     row = fetch_one(LOCK, {"comparison": comparison_id, "annotator": annotator.pk})
-    return None if row is None else (_answered(row), row[-1])
+    if row is None:
+        return None
+    comparison, end = answered(row), num_columns(Comparison) + 2 * num_columns(Response)
+    comparison.project = load(Project, row, start=end + num_columns(Membership))
+    return comparison, _member(row, end)
 
 
 def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None:
@@ -158,13 +191,20 @@ def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None
     return None if row is None else load(Assignment, row)
 
 
-def assignment_submit(assignment: Assignment) -> None:
-    """End the assignment with a judgement; its comparison is full if that was the last one needed."""
+def assignment_submit(assignment: Assignment, *, more: int = 0) -> None:
+    """End the assignment with a judgement; its comparison is full if that was the last one needed.
+
+    `more`: of so many more people than before a judgement is needed.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(SUBMIT, {"assignment": assignment.pk})
+        cursor.execute(SUBMIT, {"assignment": assignment.pk, "more": more})
 
 
-def _answered(row: Row) -> Comparison:
+def _member(row: Row, start: int) -> Membership | None:
+    return None if row[start] is None else load(Membership, row, start=start)
+
+
+def answered(row: Row) -> Comparison:
     """A comparison and its two answers, as ANSWERED names them."""
     comparison = load(Comparison, row)
     comparison.left = load(Response, row, start=num_columns(Comparison))

@@ -114,7 +114,7 @@ def project_prompts(request: HttpRequest, slug: str) -> HttpResponse:
         refused = [(reason.value, number) for reason, number in counts.refused.items()]
         context |= {"counts": counts, "refused": refused, "refusals": refusals, "form": PromptsForm()}
         context["masked"] = counted(counts.masked)
-    prompts = Prompt.objects.filter(project=project)
+    prompts = Prompt.objects.filter(project=project).exclude(split=Prompt.Split.CHECK)
     context["page"] = Paginator(prompts, PROMPTS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotation/project_prompts.html", context, status=_status(form))
 
@@ -180,7 +180,7 @@ def project_frame(request: HttpRequest, project: Project) -> dict[str, object]:
     return {
         "project": project,
         "may_administer": has_role(signed_in(request), project, ADMINISTER),
-        "num_prompts": project.prompts.count(),
+        "num_prompts": project.prompts.exclude(split=Prompt.Split.CHECK).count(),
         "num_people": project.memberships.count(),
         "num_flagged": Comparison.objects.filter(project=project, state=Comparison.State.FLAGGED).count(),
     }
