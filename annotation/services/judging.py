@@ -146,7 +146,9 @@ def _judge(
 ) -> Judgement:
     edited = _edit_of(comparison, verdict)
     check = check_of(comparison)
-    passed = check and check_passed(check, comparison, verdict.preferred, verdict.strength)
+    passed = (
+        check_passed(check, comparison, verdict.preferred, verdict.strength) if check is not None else None
+    )
     judgement = Judgement.objects.create(
         comparison=comparison,
         annotator=annotator,

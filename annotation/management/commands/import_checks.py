@@ -40,6 +40,17 @@ class Command(BaseCommand):
             )
         except AccordError as error:
             raise CommandError(str(error)) from error
-        known = {"kept": counts.kept, "already_there": counts.already_there, "refused": counts.refused}
-        write_summary(self.stdout, noun="checks", read=counts.read, **known)
-        end_with_status(**known, strict=options["strict"])
+        write_summary(
+            self.stdout,
+            noun="checks",
+            read=counts.read,
+            kept=counts.kept,
+            already_there=counts.already_there,
+            refused=counts.refused,
+        )
+        end_with_status(
+            kept=counts.kept,
+            already_there=counts.already_there,
+            refused=counts.refused,
+            strict=options["strict"],
+        )
