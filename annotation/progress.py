@@ -20,6 +20,7 @@ DONE = """
 SELECT count(*) FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
 WHERE c.project_id = %(project)s AND c.round = %(round)s AND c.state IN ('open', 'full')
+    AND j.standing IN ('counted', 'decision')
 """
 
 DAYS = """

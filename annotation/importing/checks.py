@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from annotation.importing.fields import Fields, check_content, text_field
-from annotation.importing.lines import read_rows
 from annotation.importing.prompts import parse as parse_prompt
 from annotation.importing.refusal import Reason, Refusal, RowRefused
+from annotation.importing.sources import read_rows
 from annotation.records import Message, Record, Strength
 
 KINDS = ("gold", "attention", "qualification")

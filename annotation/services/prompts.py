@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from django.db import transaction
@@ -55,7 +55,7 @@ def prompts_import(
             if isinstance(row, Refusal):
                 refuse(row)
             elif project.mask_personal_data:
-                good.append((row[0], prompt_masked(row[1], counts.masked)))
+                good.append(replace(row, prompt=prompt_masked(row.prompt, counts.masked)))
             else:
                 good.append(row)
         kept, refusals = _write_batch(project, good, holdout)
