@@ -1,16 +1,14 @@
-"""Simulated annotators at work over real HTTP, on connections that break."""
+"""Simulated annotators at work over real HTTP."""
 
-import asyncio
 import random
 from collections.abc import Sequence
 
-import httpx
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from accord_client import Unauthorized
 from accounts.services import token_create
 from annotation.models import Edit, Judgement, Project
-from demo import annotators
 from demo.annotators import annotators_work
 from demo.corpus import flawed_answer
 from demo.gold import gold_utility
@@ -86,32 +84,9 @@ def test_people_go_home_when_the_round_ends_without_them(live_server: LiveServer
 @pytest.mark.django_db(transaction=True)
 def test_a_wrong_token_is_an_error_and_not_silence(live_server: LiveServer, world: World) -> None:
     project = make_project()
-    with pytest.raises(ExceptionGroup) as caught:
-        work(live_server.url, project, ["wrong"], world, 1, [])
-    assert "401" in str(caught.value.exceptions[0])
-
-
-def test_a_broken_connection_is_tried_again_with_the_same_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: list[str] = []
-
-    async def answer_the_third(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        keys.extend(
-            line for line in request.decode().lower().splitlines() if line.startswith("idempotency-key")
-        )
-        if len(keys) == 3:
-            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
-            await writer.drain()
-        writer.close()
-
-    async def post_once() -> httpx.Response:
-        server = await asyncio.start_server(answer_the_third, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            return await annotators._post(client, "/comparisons/1/judgement", body={}, key="one")
-
-    assert asyncio.run(post_once()).status_code == 201
-    assert keys == ["idempotency-key: one"] * 3
+    tokens = [*tokens_of(project, 2), "wrong"]
+    with pytest.raises(Unauthorized, match="401"):
+        work(live_server.url, project, tokens, world, 1, [])
 
 
 def work(
