@@ -15,9 +15,11 @@ from django.core.management import CommandError
 from annotation.exporting import files
 from annotation.exporting.encoding import ENCODINGS, encoded
 from annotation.exporting.rows import rows_of
+from annotation.filters import PreferenceFilter
 from annotation.importing.preferences import ReadRecord, read_preferences
-from annotation.models import Judgement
+from annotation.models import Judgement, Project
 from annotation.records import Message, PreferenceRecord, RankedResponse, Strength
+from annotation.services.exchange import filter_save
 from tests.annotation.factories import make_project
 from tests.annotation.test_import_and_export import run, write_rows
 from tests.annotation.test_importing import ACCORD, CONTEXT, RESPONSES
@@ -93,6 +95,16 @@ def exported_ids(folder: Path, *options: str) -> list[str]:
 )
 def test_a_filter_takes_what_it_says(imported: Path, options: str, ids: str) -> None:
     assert exported_ids(imported, *options.split()) == list(ids)
+
+
+@pytest.mark.django_db
+def test_a_saved_filter_is_named_on_the_command_line(imported: Path) -> None:
+    filter_save(Project.objects.get(), "Code", PreferenceFilter(domains=("code",)), actor=None)
+    assert exported_ids(imported, "--saved", "Code") == ["b", "d"]
+    with pytest.raises(CommandError, match="no filter 'Cod'"):
+        exported_ids(imported, "--saved", "Cod")
+    with pytest.raises(CommandError, match="'round'"):
+        exported_ids(imported, "--round", "one")
 
 
 @pytest.mark.django_db

@@ -15,16 +15,18 @@ from annotation.exporting.files import write_file, write_folder
 from annotation.filters import PreferenceFilter
 from annotation.importing.preferences import read_preferences
 from annotation.importing.refusal import Reason
-from annotation.models import Comparison, Judgement
+from annotation.models import Comparison, Judgement, Project
 from annotation.services import preferences_import
 from tests.annotation.factories import make_project
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SETS = (
-    *("arena_battles_100", "autoj_pairwise_58scenarios", "cohere_graded_ratings", "finegrained_qa_feedback"),
-    *("lamp_edit_rankings", "lamp_human_edits", "lfqa_expert_justified"),
+    *("autoj_pairwise_58scenarios", "cohere_graded_ratings", "finegrained_qa_feedback", "hhh_alignment_221"),
+    *("lamp_edit_rankings", "lamp_human_edits", "lfqa_expert_justified", "llmbar_and_mtbench"),
+    *("pandalm_3annotators", "webgpt_graded"),
 )
-LINES = 25
+LINES = 15
+ALL = PreferenceFilter()
 
 pytestmark = [
     pytest.mark.django_db,
@@ -62,35 +64,31 @@ def test_graded_and_shared_judgements_come_out_as_they_went_in(records: Path, tm
     project = make_project()
     given = [json.loads(line) for line in records.read_text().splitlines()]
     counts = preferences_import(project, read_preferences(records, None))
-    assert counts.read == len(given) > 200
+    assert counts.read == len(given) > 150
     assert counts.kept + counts.refused.total() == counts.read
     assert set(counts.refused) <= {Reason.IDENTICAL_RESPONSES, Reason.EMPTY_RESPONSE, Reason.BAD_CONTEXT}
     assert counts.refused.total() < 0.05 * counts.read
 
-    out = tmp_path / "out.jsonl"
-    everything = PreferenceFilter()
-    write_file(
-        out, exported_records(project), export_of(project, everything, format_="accord", encoding="jsonl")
-    )
+    out = export(project, tmp_path / "out.jsonl")
     written = {row["id"]: content(row) for row in map(json.loads, out.read_text().splitlines())}
     expected = {row["id"]: content({**row, "domain": row["domain"] or "general"}) for row in given}
     assert len(written) == counts.kept
     assert all(row == expected[name] for name, row in written.items())
-    shared = Comparison.objects.filter(num_judgements__gt=1)
-    assert shared.exists()
+    assert Comparison.objects.filter(num_judgements__gt=1).exists()
     assert Judgement.objects.count() == counts.kept
 
     folder = tmp_path / "folder"
     write_folder(
-        folder,
-        exported_records(project),
-        export_of(project, everything, format_="accord", encoding="parquet"),
+        folder, exported_records(project), export_of(project, ALL, format_="accord", encoding="parquet")
     )
     other = make_project("other")
     again = preferences_import(other, read_preferences(folder, None))
     assert (again.kept, again.refused.total()) == (counts.kept, 0)
-    back = tmp_path / "back.jsonl"
-    write_file(
-        back, exported_records(other), export_of(other, everything, format_="accord", encoding="jsonl")
-    )
-    assert back.read_bytes() == out.read_bytes()
+    assert export(other, tmp_path / "back.jsonl").read_bytes() == out.read_bytes()
+
+
+def export(project: Project, path: Path) -> Path:
+    """All judgements of the project as JSON lines."""
+    made = export_of(project, ALL, format_="accord", encoding="jsonl")
+    write_file(path, exported_records(project), made)
+    return path

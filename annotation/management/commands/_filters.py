@@ -5,7 +5,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from annotation.filters import PARAMETERS, PreferenceFilter, from_parameters
+from annotation.models import Project
 from annotation.records import Strength
+from annotation.services.exchange import filter_named
 
 HELP = {
     "round": "only this round",
@@ -21,6 +23,9 @@ HELP = {
 
 def add_filter_arguments(parser: CommandParser) -> None:
     """One option for each field of a filter; those with several values are given several times."""
+    parser.add_argument(
+        "--saved", metavar="NAME", help="a filter saved under this name, in place of the others"
+    )
     for name, text in HELP.items():
         parser.add_argument(f"--{name}", dest=f"filter_{name}", action="append", default=[], help=text)
     parser.add_argument(
@@ -33,8 +38,10 @@ def add_filter_arguments(parser: CommandParser) -> None:
     )
 
 
-def filter_given(options: dict[str, Any]) -> PreferenceFilter:  # Any: Django's parsed options
-    """The filter that the options name. Raises CommandError."""
+def filter_given(project: Project, options: dict[str, Any]) -> PreferenceFilter:  # Any: parsed options
+    """The filter that the options name or spell out. Raises CommandError, NotFound."""
+    if options["saved"]:
+        return filter_named(project, options["saved"])
     try:
         return from_parameters({name: options[f"filter_{name}"] for name in PARAMETERS})
     except ValueError as error:

@@ -46,7 +46,7 @@ class Command(BaseCommand):
         is_folder = not path.suffix or path.is_dir()
         try:
             project = project_named(options["project"])
-            chosen = filter_given(options)
+            chosen = filter_given(project, options)
             export = export_of(
                 project,
                 chosen,
