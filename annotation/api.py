@@ -134,6 +134,8 @@ class DraftIn(SchemaIn):
     comment: Text = ""
     next_message: Text = ""
     """How the dialog is to go on once this is judged."""
+    feedback: Text = ""
+    """What the model is to change in the chosen answer, not yet sent."""
     seconds: Seconds | None = None
 
 

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from annotation.services.clock import jobs_resend
+from annotation.services.refining import refinement_run as run_refinement
 from annotation.services.turns import pair_run as run_pair
 
 
@@ -16,3 +17,9 @@ def jobs_due() -> None:
 def pair_run(request_id: int) -> None:
     """Have two models answer a person's message."""
     run_pair(request_id)
+
+
+@shared_task
+def refinement_run(refinement_id: int) -> None:
+    """Have a model write an answer anew."""
+    run_refinement(refinement_id)

@@ -140,7 +140,7 @@ class Edit(models.Model):
     judgement = models.OneToOneField(Judgement, on_delete=models.CASCADE, related_name="edit")
     content = models.TextField()
     model_name = models.CharField(max_length=200, default="person")
-    """Who wrote it; another name than "person" only where it was imported."""
+    """Who wrote it; another name than "person" where it was imported, or a model refined the answer to it."""
 
     def __str__(self) -> str:
         return f"edit of {self.judgement_id}"

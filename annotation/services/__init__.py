@@ -13,6 +13,12 @@ from annotation.services.people import NewAnnotator, annotators_create, membersh
 from annotation.services.preferences import ImportCounts, preferences_import
 from annotation.services.projects import project_create, project_deploy
 from annotation.services.prompts import PromptCounts, prompts_import
+from annotation.services.refining import (
+    refinement_ask,
+    refinement_cancel,
+    refinement_find,
+    refinement_run,
+)
 from annotation.services.turns import (
     pair_run,
     prompt_ask,
@@ -45,6 +51,10 @@ __all__ = [
     "prompt_ask",
     "prompt_take",
     "prompts_import",
+    "refinement_ask",
+    "refinement_cancel",
+    "refinement_find",
+    "refinement_run",
     "request_drop",
     "request_retry",
     "turn_ask",

@@ -19,6 +19,7 @@ from annotation.services.leasing import (
     refuse_paused,
 )
 from annotation.services.overlap import num_more_needed
+from annotation.services.refining import refined_by
 from annotation.services.statements import assignment_submit
 
 State = Assignment.State
@@ -162,9 +163,7 @@ def _judge(
         passed=passed,
     )
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
-    Judgement.edit.related.set_cached_value(
-        judgement, None if edited is None else Edit.objects.create(judgement=judgement, content=edited)
-    )
+    Judgement.edit.related.set_cached_value(judgement, _edit_create(judgement, assignment, edited))
     assignment_submit(assignment, more=num_more_needed(comparison))
     if check is not None:
         check_follow_up(check, member, annotator, comparison.project)
@@ -175,6 +174,14 @@ def _judge(
         {"comparison": comparison.pk, "preferred": verdict.preferred, "strength": verdict.strength},
     )
     return judgement
+
+
+def _edit_create(judgement: Judgement, assignment: Assignment, edited: str | None) -> Edit | None:
+    """The edit, if there is one, with who wrote it: the person, or the model that refined it last."""
+    if edited is None:
+        return None
+    writer = refined_by(assignment, Side(judgement.preferred), edited) or "person"
+    return Edit.objects.create(judgement=judgement, content=edited, model_name=writer)
 
 
 def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
