@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotation.models import PairRequest, Project
-from annotation.services import pair_run
+from annotation.models import Edit, PairRequest, Project, Refinement, Response
+from annotation.services import pair_run, refinement_run
 from registry.client import Completion
 from registry.models import Checkpoint, Deployment
 from tests.e2e.browser import Window
@@ -116,3 +116,43 @@ def test_a_message_that_could_not_be_sent_is_sent_later(
     expect(page.locator(".turns-item q")).to_have_text("And for tuples?")
     assert PairRequest.objects.count() == 1
     window.problems.clear()
+
+
+def test_an_answer_is_refined_until_it_is_flawless(project: Project, at_work: Callable[[], Window]) -> None:
+    deploy(project)
+    models = {each.name: each.checkpoint for each in Deployment.objects.select_related("checkpoint")}
+    for response in Response.objects.all():
+        response.checkpoint = models[response.model_name]
+        response.save()
+    page = at_work().page
+    original = page.locator(".answer[data-side=right] .answer-body").inner_text()
+    press(page, "r", "7", "r")
+    page.keyboard.type("shorter; the date is wrong")
+    expect(page.locator("#saved")).to_have_text("Draft saved")
+    page.reload()
+    expect(page.locator("#feedback")).to_have_value("shorter; the date is wrong")
+    page.locator("#feedback").press("Enter")
+    expect(page.locator("#refine-said")).to_contain_text("being written anew")
+    assert page.locator("#edited").is_editable() is False
+    page.reload()
+    expect(page.locator("#refine-said")).to_contain_text("being written anew")
+    page.get_by_role("button", name="Cancel").first.click()
+    assert page.locator("#edited").is_editable()
+    expect(page.locator("#feedback")).to_have_value("shorter; the date is wrong")
+
+    page.locator("#feedback").press("Enter")
+    expect(page.locator("#refine-said")).to_contain_text("being written anew")
+    newest = Refinement.objects.latest("pk")
+    refinement_run(newest.pk, client_for=lambda each: Says("In **1969**."))
+    expect(page.locator("#edited")).to_have_value("In **1969**.")
+    expect(page.locator("#feedback")).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#edited")).not_to_have_value("In **1969**.")
+    page.locator("#edited").fill("In **1969**.")
+    number = shown_comparison(page)
+    page.locator("#edited").press("Control+Enter")
+    wait_for_another(page, number)
+    assert Edit.objects.get().model_name == "orchid-secret-b"
+    assert original
+    states = Refinement.objects.order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["cancelled", "ready"]

@@ -21,6 +21,7 @@ const actions = {
   difference: () => current?.reading.toggleDifference(),
   together: () => current?.reading.toggleTogether(),
   edit: () => current?.edit(),
+  refine: () => current?.refine(),
   comment: () => current?.part("#comment").focus(),
   nextMessage: () => current?.part("#next-message").focus(),
   submit: () => current?.submit(),

@@ -10,6 +10,7 @@ import { Draft, unsavedDraft } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Lease } from "./lease.js";
 import { Reading } from "./reading.js";
+import { Refine } from "./refine.js";
 import { choiceOfKey, keyOfChoice } from "./scale.js";
 import { toast } from "../web/toast.js";
 
@@ -40,6 +41,7 @@ export class Comparison {
     });
     this.reading = new Reading(root, this.texts, events.announce);
     this.editor = new Editor({ root: this.part("#editor"), previewUrl, changed: () => this.changed() });
+    this.refining = new Refine({ root: this.part("#refine"), editor: this.editor, url: this.url, api, lease: this.lease, changed: () => this.changed() });
     this.countdown = new Lease({
       element: this.part("#lease"),
       seconds: Number(root.dataset.seconds),
@@ -72,6 +74,7 @@ export class Comparison {
       reasons: Array.from(this.root.querySelectorAll("[name=reasons]:checked"), (box) => box.value),
       comment: this.part("#comment").value,
       next_message: this.part("#next-message").value,
+      feedback: this.refining.feedback.value,
       seconds: Math.round(this.seconds),
     };
   }
@@ -83,6 +86,8 @@ export class Comparison {
     if (key && typeof draft.edited === "string") {
       this.editor.open(draft.preferred, this.texts[draft.preferred], draft.edited);
       this.part("[data-action=edit]").setAttribute("aria-expanded", "true");
+      this.refining.feedback.value = draft.feedback ?? "";
+      this.refining.resume();
     }
     for (const box of this.root.querySelectorAll("[name=reasons]")) box.checked = (draft.reasons ?? []).includes(box.value);
     this.part("#comment").value = draft.comment ?? "";
@@ -124,7 +129,7 @@ export class Comparison {
       const isChosen = answer.dataset.side === choice.preferred;
       answer.querySelector(".answer-verdict").textContent = isChosen ? WORDS[choice.strength] : "";
     }
-    for (const name of ["edit", "submit"]) this.part(`[data-action=${name}]`).removeAttribute("aria-disabled");
+    for (const name of ["edit", "refine", "submit"]) this.part(`[data-action=${name}]`).removeAttribute("aria-disabled");
   }
 
   edit() {
@@ -141,7 +146,14 @@ export class Comparison {
     this.editor.root.scrollIntoView({ block: "nearest" });
   }
 
+  /** Open the editor to say what the model is to change. */
+  refine() {
+    this.edit();
+    if (this.editor.isOpen) this.refining.feedback.focus({ preventScroll: true });
+  }
+
   closeEditor() {
+    this.refining.stop();
     this.editor.close();
     this.part("[data-action=edit]").setAttribute("aria-expanded", "false");
   }
@@ -157,7 +169,7 @@ export class Comparison {
       toast("First choose the better answer with 1 to 8.");
       return;
     }
-    const { edited, next_message: nextMessage, ...rest } = this.state();
+    const { edited, next_message: nextMessage, feedback, ...rest } = this.state();
     const body = { lease: this.lease, ...rest, edited: this.editor.edited };
     // The lease names this submission: repeated after a lost answer, a reload or in a second tab it counts once.
     const headers = { "Idempotency-Key": `page-${this.lease}` };
@@ -219,6 +231,7 @@ export class Comparison {
 
   stop() {
     this.isOver = true;
+    this.refining.stop();
     this.draft.close();
     this.countdown.stop();
     this.reading.stop();
