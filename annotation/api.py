@@ -33,15 +33,16 @@ MAX_SECONDS = 24 * 3600
 MAX_ID = 2**63 - 1
 
 
-def _storable(text: str) -> str:
+def text_storable(text: str) -> str:
+    """Raises ValueError where the database cannot keep the text."""
     if not storable(text):
         raise ValueError("NUL characters and broken Unicode cannot be kept")
     return text
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
-Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_storable)]
-Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(text_storable)]
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(text_storable)]
+Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(text_storable)]
 Reasons = Annotated[tuple[Label, ...], Field(max_length=50)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]

@@ -27,6 +27,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "top_p",
             "max_tokens",
             "mask_personal_data",
+            "live",
+            "live_ahead",
         ]
         widgets = {
             "description": forms.TextInput,
@@ -40,6 +42,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "top_p": "Top p",
             "max_tokens": "Tokens at most",
             "mask_personal_data": "Mask personal data in prompts",
+            "live": "Live dialogs",
+            "live_ahead": "Pairs ahead per person",
         }
         help_texts = {
             "description": "One line; annotators see it on their start page.",
@@ -51,6 +55,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "max_tokens": "How long an answer may be.",
             "mask_personal_data": "E-mail addresses, telephone numbers, cards, keys and the like become "
             "placeholders such as [EMAIL_1] before a prompt is stored. What is stored already stays.",
+            "live": "People write first prompts or draw one, and models answer at once.",
+            "live_ahead": "Fresh pairs from the prompt set for each person at work.",
         }
 
 

@@ -1,4 +1,5 @@
-"""The HTTP API of live work: pairs that models write in the background, answers written anew.
+"""The HTTP API of live work: pairs that models write in the background, first prompts, answers
+written anew.
 
 Which models write is never told here, nor which of them is faster: both answers come together.
 """
@@ -9,14 +10,20 @@ from typing import Annotated
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Field, Router, Schema, Status
+from pydantic import AfterValidator
 
 from accounts.auth import request_user
-from annotation.api import Id, NextOut, SchemaIn, Text, next_out
-from annotation.models import PairRequest, Refinement, Side
+from accounts.errors import Forbidden
+from annotation.api import MAX_ID, Id, MessageOut, NextOut, SchemaIn, Text, next_out, text_storable
+from annotation.models import PairRequest, Prompt, Refinement, Side
 from annotation.permissions import project_for
 from annotation.services import (
     dialog_turn,
+    prompt_ask,
+    prompt_draw,
+    prompt_take,
     refinement_ask,
     refinement_cancel,
     refinement_find,
@@ -55,6 +62,32 @@ class PairRequestOut(Schema):
     """Since it was asked."""
 
 
+class DialogIn(SchemaIn):
+    """A first prompt: one of the project's (`prompt`), or the caller's own words with domain and language."""
+
+    prompt: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    content: Text = ""
+    domain: Annotated[str, Field(max_length=200), AfterValidator(text_storable)] = ""
+    language: Annotated[str, Field(max_length=35), AfterValidator(text_storable)] = ""
+    key: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(text_storable)]
+    """Chosen by the client: the same key again is the same prompt."""
+
+
+class DrawIn(SchemaIn):
+    """Another one than this, if there is another."""
+
+    other_than: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+
+
+class PromptOut(Schema):
+    """A prompt of the project's set."""
+
+    id: int
+    domain: str
+    language: str
+    context: list[MessageOut]
+
+
 class RefinementIn(SchemaIn):
     """What to change in an answer; `text` is the answer, or what has become of it in the editor."""
 
@@ -87,10 +120,38 @@ def turn(request: HttpRequest, dialog_id: Id, body: TurnIn) -> Status[NextOut] |
     """
     annotator = request_user(request)
     if body.background:
-        asked, _ = turn_ask(dialog_id=dialog_id, annotator=annotator, content=body.content)
+        asked, _created = turn_ask(dialog_id=dialog_id, annotator=annotator, content=body.content)
         return Status(202, request_out(asked))
     assignment, created = dialog_turn(dialog_id=dialog_id, annotator=annotator, content=body.content)
     return Status(201 if created else 200, next_out(assignment))
+
+
+@router.post("/projects/{slug:slug}/dialogs", response={202: PairRequestOut})
+def dialog_create(request: HttpRequest, slug: str, body: DialogIn) -> Status[PairRequestOut]:
+    """Begin a dialog in a live project: two models answer in the background, `next` brings the pair."""
+    annotator = request_user(request)
+    project = project_for(annotator, slug)
+    if body.prompt is not None:
+        asked = prompt_take(project, annotator, prompt_id=body.prompt)
+    else:
+        asked = prompt_ask(
+            project,
+            annotator,
+            content=body.content,
+            domain=body.domain,
+            language=body.language,
+            key=body.key,
+        )
+    return Status(202, request_out(asked))
+
+
+@router.post("/projects/{slug:slug}/prompts/draw", response=PromptOut)
+def prompt_draw_one(request: HttpRequest, slug: str, body: DrawIn) -> Prompt:
+    """A prompt of the set that was seldom asked; nothing happens with it."""
+    project = project_for(request_user(request), slug)
+    if not project.live:
+        raise Forbidden(_("This project takes no first prompts: an admin can switch live dialogs on."))
+    return prompt_draw(project, other_than=body.other_than)
 
 
 @router.get("/projects/{slug:slug}/pairs", response=list[PairRequestOut])

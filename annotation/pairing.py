@@ -2,9 +2,8 @@
 
 import hashlib
 import itertools
-import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -22,8 +21,9 @@ from annotation.asking import (
     draw_models,
     pairs_ask,
 )
-from annotation.models import Comparison, Dialog, Project, Prompt, Response
+from annotation.models import Comparison, Dialog, Project, Prompt, PromptWeight, Response
 from annotation.records import Message
+from annotation.rotation import Group, prompt_rotation
 from annotation.selectors import prompts
 from registry.client import Completion
 from registry.models import Deployment
@@ -106,6 +106,7 @@ def comparisons_generate(
     round_number: int,
     sampling: PairSampling,
     client_for: ClientFor = chat_client,
+    min_batch: int = MIN_BATCH,
 ) -> Generated:
     """Make `num_comparisons` new comparisons of the round from the train prompts, least used first.
 
@@ -116,13 +117,15 @@ def comparisons_generate(
     dropped: Counter[Unusable] = Counter()
     created = 0
     asked = 0
-    rotation = _prompts_in_rotation(project, sampling.seed)
+    before = Comparison.objects.filter(project=project, round=round_number).count()
+    rotation = prompts_in_rotation(project, sampling.seed, before)
     while created < num_comparisons and asked < max(MIN_ASKED, MAX_TRIES * num_comparisons):
         missing = num_comparisons - created
-        pks = list(itertools.islice(rotation, min(BATCH, max(MIN_BATCH, missing))))
+        pks = list(itertools.islice(rotation, min(BATCH, max(min_batch, missing))))
         if not pks:
             raise Conflict(
-                f"{project.slug} has no train prompts: import some with `manage.py import_prompts`."
+                f"{project.slug} has no train prompts to ask: import some with `manage.py import_prompts`, "
+                "or give some of them a weight."
             )
         by_pk = Prompt.objects.in_bulk(pks)
         batch = [by_pk[pk] for pk in pks]
@@ -155,13 +158,20 @@ def response_build(project: Project, deployment: Deployment, answer: Completion)
     )
 
 
-def _prompts_in_rotation(project: Project, seed: int) -> "itertools.cycle[int]":
-    """Keys of the train prompts, again and again: least used first, else in an order drawn by `seed`."""
-    counted = list(
-        prompts(project, Prompt.Split.TRAIN).annotate(num=Count("dialogs")).values_list("pk", "num")
-    )
-    random.Random(seed).shuffle(counted)
-    return itertools.cycle([pk for pk, _ in sorted(counted, key=lambda prompt: prompt[1])])
+def prompts_in_rotation(project: Project, seed: int, drawn: int) -> Iterator[int]:
+    """Keys of the train prompts, again and again, by use and by the project's weights."""
+    rows = prompts(project, Prompt.Split.TRAIN).annotate(num=Count("dialogs"))
+    counted = [
+        (pk, (domain, language), num)
+        for pk, domain, language, num in rows.values_list("pk", "domain", "language", "num")
+    ]
+    return prompt_rotation(counted, prompt_weights(project), seed=seed, drawn=drawn)
+
+
+def prompt_weights(project: Project) -> dict[Group, float]:
+    """Of the domains and languages that have one."""
+    weighted = PromptWeight.objects.filter(project=project)
+    return {(each.domain, each.language): each.weight for each in weighted}
 
 
 def _ask_batch(

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import annotate, exchange, progress, projects, report_tables, reports
+from annotation.views import annotate, exchange, live, progress, projects, report_tables, reports
 
 urlpatterns = [
     path("projects/", projects.project_list, name="projects"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("projects/<slug:slug>/", projects.project_detail, name="project"),
     path("projects/<slug:slug>/settings/", projects.project_settings, name="project-settings"),
     path("projects/<slug:slug>/prompts/", projects.project_prompts, name="project-prompts"),
+    path("projects/<slug:slug>/prompts/weights/", live.project_weights, name="prompt-weights"),
     path("projects/<slug:slug>/people/", projects.project_people, name="project-people"),
     path("projects/<slug:slug>/people/<int:pk>/remove/", projects.member_remove, name="member-remove"),
     path("projects/<slug:slug>/flagged/", projects.project_flagged, name="project-flagged"),

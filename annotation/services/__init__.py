@@ -19,6 +19,7 @@ from annotation.services.refining import (
     refinement_find,
     refinement_run,
 )
+from annotation.services.stock import stock_fill
 from annotation.services.turns import (
     pair_run,
     prompt_ask,
@@ -28,6 +29,7 @@ from annotation.services.turns import (
     turn_ask,
     unfinished_requests,
 )
+from annotation.services.weights import prompt_draw, weights_set
 
 __all__ = [
     "ImportCounts",
@@ -49,6 +51,7 @@ __all__ = [
     "project_create",
     "project_deploy",
     "prompt_ask",
+    "prompt_draw",
     "prompt_take",
     "prompts_import",
     "refinement_ask",
@@ -57,6 +60,8 @@ __all__ = [
     "refinement_run",
     "request_drop",
     "request_retry",
+    "stock_fill",
     "turn_ask",
     "unfinished_requests",
+    "weights_set",
 ]

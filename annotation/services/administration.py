@@ -15,6 +15,7 @@ SETTINGS = frozenset(
         *("temperature", "top_p", "max_tokens"),
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
         "mask_personal_data",
+        *("live", "live_ahead"),
     }
 )
 

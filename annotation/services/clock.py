@@ -2,9 +2,10 @@
 
 from django.utils import timezone
 
-from annotation.messages import pair_run_send, refinement_run_send
+from annotation.messages import pair_run_send, refinement_run_send, stock_fill_send
 from annotation.models import PairRequest, Refinement
 from annotation.services.jobs import UNFINISHED
+from annotation.services.stock import projects_short
 
 MOST_AT_ONCE = 50
 
@@ -16,3 +17,9 @@ def jobs_resend() -> None:
         due = kind._default_manager.filter(state__in=UNFINISHED, due_at__lte=now).order_by("due_at")
         for pk in due.values_list("pk", flat=True)[:MOST_AT_ONCE]:
             send(pk)
+
+
+def stocks_fill() -> None:
+    """Send a message for each live project that lacks pairs for the people at work."""
+    for project_id in projects_short():
+        stock_fill_send(project_id)

@@ -28,6 +28,8 @@ from annotation.services.masking import message_masked
 State = PairRequest.State
 Failure = PairRequest.Failure
 SEED_BITS = 62
+KEYS = uuid.UUID("8a4f1d2e-6c0b-4a57-9d39-0f6f0c1f7b11")
+"""The space of names made from what clients call their prompts."""
 ONCE_A_TURN = "pair_request_once_a_turn"
 FAILURES = {Unusable.EMPTY: Failure.EMPTY, Unusable.IDENTICAL: Failure.IDENTICAL}
 
@@ -63,31 +65,47 @@ def turn_ask(
         raise Conflict(_("Somebody has gone on with this dialog: go on with the next comparison.")) from error
 
 
-def prompt_ask(project: Project, annotator: User, *, content: str, domain: str, language: str) -> PairRequest:
-    """Ask for the answers to a first prompt that the person wrote; it joins the project's train prompts."""
+def prompt_ask(
+    project: Project, annotator: User, *, content: str, domain: str, language: str, key: str
+) -> PairRequest:
+    """Ask for the answers to a first prompt that the person wrote; it joins the project's train prompts.
+
+    The same `key` again is the same prompt.
+    """
     _refuse_unless_live(project)
     if not content.strip():
         raise Invalid(_("The prompt is empty: write what the models are to answer."))
+    external_id = f"written-{uuid.uuid5(KEYS, f'{annotator.pk}/{key}').hex}"
     with transaction.atomic():
-        prompt = Prompt.objects.create(
+        prompt, created = Prompt.objects.get_or_create(
             project=project,
-            external_id=f"written-{uuid.uuid4().hex}",
-            domain=domain.strip() or "general",
-            language=language.strip() or "en",
-            context=[{"role": "user", "content": message_masked(project, (), content)}],
+            external_id=external_id,
+            defaults={
+                "domain": domain.strip() or "general",
+                "language": language.strip() or "en",
+                "context": [{"role": "user", "content": message_masked(project, (), content)}],
+            },
         )
+        if not created:
+            return PairRequest.objects.select_related("project").get(
+                dialog__prompt=prompt, annotator=annotator
+            )
         audit_record(annotator, "prompt.write", prompt, {"project": project.slug})
         return _begin(prompt, annotator)
 
 
 def prompt_take(project: Project, annotator: User, *, prompt_id: int) -> PairRequest:
-    """Ask for the answers to a prompt of the project's set."""
+    """Ask for the answers to a prompt of the project's set; once, while the person waits for them."""
     _refuse_unless_live(project)
-    prompt = Prompt.objects.filter(project=project, pk=prompt_id, split=Prompt.Split.TRAIN).first()
-    if prompt is None:
-        raise NotFound(_("There is no such prompt in this project: draw another one."))
     with transaction.atomic():
-        return _begin(prompt, annotator)
+        rows = Prompt.objects.select_for_update(no_key=True).select_related("project")
+        prompt = rows.filter(project=project, pk=prompt_id, split=Prompt.Split.TRAIN).first()
+        if prompt is None:
+            raise NotFound(_("There is no such prompt in this project: draw another one."))
+        waited_for = PairRequest.objects.filter(
+            dialog__prompt=prompt, turn=0, annotator=annotator, state__in=[*UNFINISHED, State.READY]
+        ).first()
+        return waited_for or _begin(prompt, annotator)
 
 
 def pair_run(request_id: int, *, client_for: ClientFor = impatient_client) -> None:

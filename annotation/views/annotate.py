@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
-from annotation.live_words import turns_words
+from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
@@ -56,6 +56,8 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
         "flag_reasons": Flag.Reason.choices,
         "turns_words": turns_words(),
     }
+    if project.live:
+        context |= prompt_groups(project)
     return render(request, "annotation/annotate.html", context)
 
 

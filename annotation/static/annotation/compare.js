@@ -3,6 +3,7 @@
 import { toast } from "../web/toast.js";
 import { Unreachable, fragment } from "./client.js";
 import { Comparison } from "./comparison.js";
+import { FirstPrompt } from "./first_prompt.js";
 import { startKeys } from "./keys.js";
 import { Turns } from "./turns.js";
 
@@ -28,12 +29,16 @@ const actions = {
   skip: () => ask("skip-dialog", (answers) => current?.skip(answers.get("reason").trim())),
   flag: () => ask("flag-dialog", (answers) => current?.flag(answers.get("reason"), answers.get("comment").trim())),
   guidelines: toggleGuidelines,
+  begin: () => firstPrompt?.open(),
   help: () => document.getElementById("help-dialog").showModal(),
   "discard-edit": () => current?.discardEdit(),
   "look-again": () => showNext(),
 };
 
 const turns = new Turns({ root: document.getElementById("turns"), isIdle: () => current === null && !place.hasAttribute("aria-busy"), events: { arrived: () => showNext() } });
+
+const firstPromptDialog = document.getElementById("first-prompt");
+const firstPrompt = firstPromptDialog && new FirstPrompt({ dialog: firstPromptDialog, api, turns, asked: () => current || showNext() });
 
 startKeys(actions);
 document.addEventListener("click", (event) => {
