@@ -128,8 +128,8 @@ def refined_by(assignment: Assignment, side: str, text: str) -> str | None:
 
 def _writer(response: Response) -> Deployment:
     """Where the response's model answers now."""
-    live = Deployment.objects.filter(checkpoint_id=response.checkpoint_id, state=Deployment.State.LIVE)
-    found = live.select_related("checkpoint").order_by("pk").first() if response.checkpoint_id else None
+    live = Deployment.objects.filter(checkpoint__responses=response, state=Deployment.State.LIVE)
+    found = live.select_related("checkpoint").order_by("pk").first()
     if found is None:
         raise Conflict(_("This answer cannot be refined right now: edit it by hand."))
     return found

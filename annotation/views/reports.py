@@ -18,6 +18,7 @@ from annotation.quality import ProjectQuality, project_quality
 from annotation.records import Strength
 from annotation.reports import Report, project_report, rounds_judged
 from annotation.views.projects import project_frame
+from annotation.wait_charts import wait_context
 
 MAX_TOO_FAST = 0.2
 NUM_LATEST = 14
@@ -76,7 +77,10 @@ def project_reports(request: HttpRequest, slug: str) -> HttpResponse:
         }
     if is_htmx(request):
         return render(request, "annotation/_report_live.html", {**context, "project": project})
-    return render(request, "annotation/project_reports.html", {**project_frame(request, project), **context})
+    context |= project_frame(request, project)
+    if context["may_administer"]:
+        context |= wait_context(project)
+    return render(request, "annotation/project_reports.html", context)
 
 
 def is_htmx(request: HttpRequest) -> bool:

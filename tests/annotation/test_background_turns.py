@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from accounts.models import Role
 from annotation.models import Comparison, PairRequest, Project, Response, Wait
 from annotation.services import pair_run
 from annotation.services.jobs import job_claim
 from annotation.services.turns import pair_write
+from annotation.waits import wait_report
 from registry.client import ModelAway
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 from tests.annotation.test_pairing import Models, echo, judged_dialog
@@ -214,3 +217,42 @@ def test_what_a_person_really_waited_is_kept() -> None:
     assert request.waited_seconds == pytest.approx(12, abs=2)
     assert request.seconds is not None
     assert Wait.objects.get().since is None
+
+
+def test_waits_are_reported_to_admins_by_day() -> None:
+    project = make_project()
+    annotator = Annotator(make_annotator(project))
+    comparison = judged_dialog(project, annotator)
+    models = Models(project, one=echo("one"), two=echo("two"))
+    assert wait_report(project) is None
+    pair_run(ask(annotator, comparison).body["id"], client_for=models.client_for)
+    annotator.next(project)
+    first = PairRequest.objects.get()
+    now = timezone.now()
+    for number, (days, writing, waiting) in enumerate([(1, 2.0, 0.0), (1, 4.0, 0.0), (0, 9.0, 30.0)]):
+        PairRequest.objects.create(
+            project=project,
+            annotator=annotator.user,
+            dialog=first.dialog,
+            turn=10 + number,
+            context=[],
+            round=1,
+            left=first.left,
+            right=first.right,
+            state="shown",
+            shown_at=now - timedelta(days=days),
+            seconds=writing,
+            waited_seconds=waiting,
+        )
+    first.delete()
+    report = wait_report(project)
+    assert report is not None
+    assert (report.whole.num_pairs, report.whole.num_waited, report.whole.writing.median) == (3, 1, 4.0)
+    yesterday, today = report.days
+    assert (yesterday.writing.median, yesterday.waiting.p95) == (3.0, 0.0)
+    assert today.waiting.median == 30.0
+    client = Client()
+    for name, role, sees in (("rev", Role.REVIEWER, False), ("boss", Role.ADMIN, True)):
+        client.force_login(make_annotator(project, name, role))
+        page = client.get(f"/projects/{project.slug}/reports/")
+        assert (page.status_code, b"Waits for live pairs" in page.content) == (200, sees)

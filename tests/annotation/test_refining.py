@@ -123,7 +123,8 @@ def test_a_refinement_is_for_the_holder_of_the_comparison_alone(
     asked = refine(annotator, comparison, "because it is so", "shorter").body["id"]
     for method in ("GET", "DELETE"):
         assert other.call(method, f"/refinements/{asked}").status == 404
-    for fields in ({"feedback": " "}, {"text": ""}, {"side": "middle"}, {"wait": 31}):
+    bad: list[dict[str, Any]] = [{"feedback": " "}, {"text": ""}, {"side": "middle"}, {"wait": 31}]
+    for fields in bad:
         assert refine(annotator, comparison, **{"text": "so", "feedback": "why", **fields}).status == 422
     assert annotator.judge(comparison).status == 201
     assert refine(annotator, comparison, "because it is so", "shorter").status == 409

@@ -36,6 +36,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="compare-chosen", path=compare, person=annotator, prepare=_choose),
         Look(name="compare-editing", path=compare, person=annotator, prepare=_edit),
         Look(name="compare-difference", path=compare, person=annotator, prepare=_difference),
+        Look(name="compare-refining", path=compare, person=annotator, prepare=_refine),
+        Look(name="compare-first-prompt", path=compare, person=annotator, prepare=_begin),
         Look(name="compare-guidelines", path=compare, person=annotator, prepare=_guidelines),
         Look(name="compare-help", path=compare, person=annotator, prepare=_help),
         Look(name="compare-flag", path=compare, person=annotator, prepare=_flag),
@@ -52,6 +54,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-new", path="/projects/new/", person=admin),
         Look(name="project", path=f"/projects/{slug}/", person=admin),
         Look(name="project-prompts", path=f"/projects/{slug}/prompts/", person=admin),
+        Look(name="project-weights", path=f"/projects/{slug}/prompts/weights/", person=admin),
         Look(name="project-people", path=f"/projects/{slug}/people/", person=admin),
         Look(name="project-flagged", path=f"/projects/{slug}/flagged/", person=admin),
         Look(name="project-progress", path=f"/projects/{slug}/progress/", person=admin),
@@ -99,6 +102,23 @@ def _edit(page: Page) -> None:
     field.fill(changed.replace("hashable", "hashable (immutable)"))
     page.get_by_text("Draft saved").wait_for()
     field.evaluate("(element) => element.closest('.editor').scrollIntoView({block: 'center'})")
+
+
+def _refine(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("2")
+    page.keyboard.press("r")
+    page.get_by_label("What should change?").fill("Shorter, and say which version of Python it needs.")
+    page.get_by_text("Draft saved").wait_for()
+    page.locator("#refine").evaluate("(element) => element.scrollIntoView({block: 'center'})")
+
+
+def _begin(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.locator(".turns-item").first.wait_for()
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Draw one from the set").click()
+    page.locator(".first-prompt-about:not(:empty)").wait_for()
 
 
 def _edit_the_formulas(page: Page) -> None:

@@ -32,6 +32,7 @@ from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
+from tests.e2e.sample_live import make_live_work
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 
 PASSWORD = "a quiet morning in June"
@@ -128,6 +129,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     )
     make_exchange(project, admin)
     checkpoint = _models(project, folder)
+    make_live_work(project, annotator)
     round_ = _round(project, checkpoint, admin, folder)
     return SampleSite(
         project=project,

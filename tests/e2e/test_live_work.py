@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts.models import User
 from annotation.models import Edit, PairRequest, Project, Refinement, Response
 from annotation.services import pair_run, refinement_run
 from registry.client import Completion
@@ -156,3 +157,27 @@ def test_an_answer_is_refined_until_it_is_flawless(project: Project, at_work: Ca
     assert original
     states = Refinement.objects.order_by("pk").values_list("state", flat=True)
     assert list(states) == ["cancelled", "ready"]
+
+
+def test_a_first_prompt_is_drawn_or_written_and_its_pair_comes_next(
+    project: Project, annotator: User, at_work: Callable[[], Window]
+) -> None:
+    deploy(project)
+    Project.objects.update(live=True)
+    page = at_work().page
+    press(page, "p")
+    dialog = page.locator("#first-prompt")
+    dialog.get_by_role("button", name="Draw one from the set").click()
+    drawn = dialog.locator(".first-prompt-context").inner_text()
+    dialog.get_by_role("button", name="Draw another").click()
+    expect(dialog.locator(".first-prompt-context")).not_to_have_text(drawn)
+    dialog.get_by_role("button", name="Write my own").click()
+    page.keyboard.type("Which birds cannot fly?")
+    dialog.get_by_role("button", name="Ask two models").click()
+    expect(page.locator(".turns-item q")).to_have_text("Which birds cannot fly?")
+    write()
+    number = shown_comparison(page)
+    press(page, "3", "Enter")
+    wait_for_another(page, number)
+    expect(page.locator(".context > .turn")).to_contain_text("Which birds cannot fly?")
+    expect(page.get_by_text("Yes, b says.")).to_be_visible()
