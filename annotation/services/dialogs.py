@@ -1,6 +1,7 @@
 """Dialogs that go on while the caller waits: the annotator's next message, and two models' answers to it."""
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import Conflict, Unavailable
@@ -45,7 +46,11 @@ def _hand_out(request_id: int, annotator: User) -> Assignment:
         if request.state != State.READY:
             raise Conflict(_("Two answers to this message are being written already: they come next."))
         held_put_aside(request.project, annotator)
-        return pair_hand_out(request, request.project, annotator, waiting_since=request.asked_at)
+        now = timezone.now()
+        request.state, request.shown_at = State.SHOWN, now
+        request.waited_seconds = (now - request.asked_at).total_seconds()
+        request.save(update_fields=["state", "shown_at", "waited_seconds"])
+        return pair_hand_out(request, request.project, annotator)
 
 
 def _shown(request: PairRequest) -> Assignment:

@@ -188,9 +188,10 @@ def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:
 def _own_or_shared(project: Project, annotator: User) -> Assignment | None:
     """A pair that was written for this person, else one of everybody's; how long they wait is noted."""
     queue = own_queue(project, annotator)
-    assignment = ready_pair_take(project, annotator, queue)
-    if assignment is None:
-        assignment = _lease(project, annotator)
+    own = ready_pair_take(project, annotator, queue)
+    if own is not None:
+        return own
+    assignment = _lease(project, annotator)
     if assignment is None:
         wait_note(project, annotator, queue)
     elif queue.waiting_since is not None:

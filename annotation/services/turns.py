@@ -271,6 +271,9 @@ def _store(request: PairRequest, pair: Pair, seconds: float) -> None:
         )
         if not kept:
             transaction.set_rollback(True)
+            return
+        data = {"dialog": request.dialog_id, "turn": request.turn}
+        audit_record(request.annotator, "dialog.turn", request, data)
 
 
 def _own(request_id: int, annotator: User) -> PairRequest:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.rows import fetch_one
-from accounts.services import audit_record
-from annotation.models import Assignment, Comparison, PairRequest, Project, Wait
+from accounts.rows import columns, fetch_one, load, num_columns
+from annotation.models import Assignment, Comparison, PairRequest, Project, Response, Wait
 
 STALE = timedelta(seconds=60)
 """Who did not look for so long was not waiting: the page asks every few seconds."""
@@ -24,6 +23,24 @@ LEFT JOIN LATERAL (
 ) r ON true
 LEFT JOIN annotation_wait w
     ON w.annotator_id = %(annotator)s AND w.project_id = %(project)s AND w.seen_at > %(stale)s
+"""
+
+TAKE = f"""
+UPDATE annotation_pairrequest p
+SET state = 'shown', shown_at = %(now)s, waited_seconds = CASE
+    WHEN %(since)s::timestamptz IS NULL THEN 0
+    ELSE extract(epoch FROM %(now)s - greatest(%(since)s, p.asked_at)) END
+FROM annotation_response l, annotation_response r
+WHERE p.id = %(request)s AND p.state = 'ready' AND l.id = p.left_id AND r.id = p.right_id
+RETURNING {columns(PairRequest, "p")}, {columns(Response, "l")}, {columns(Response, "r")}
+"""
+
+LINK = """
+WITH ended AS (
+    UPDATE annotation_wait SET since = NULL
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND since IS NOT NULL
+)
+UPDATE annotation_pairrequest SET comparison_id = %(comparison)s WHERE id = %(request)s
 """
 
 
@@ -48,25 +65,25 @@ def own_queue(project: Project, annotator: User) -> OwnQueue:
 def ready_pair_take(project: Project, annotator: User, queue: OwnQueue) -> Assignment | None:
     """Hand the person their ready pair; None where there is none, or another window was faster.
 
-    Raises IntegrityError where they hold another comparison.
+    Ends their wait. Raises IntegrityError where they hold another comparison.
     """
     if queue.ready is None:
         return None
     with transaction.atomic():
-        rows = PairRequest.objects.select_for_update(of=("self",), skip_locked=True)
-        request = (
-            rows.select_related("left", "right").filter(pk=queue.ready, state=PairRequest.State.READY).first()
-        )
-        if request is None:
+        row = fetch_one(TAKE, {"request": queue.ready, "now": timezone.now(), "since": queue.waiting_since})
+        if row is None:
             return None
-        return pair_hand_out(request, project, annotator, waiting_since=queue.waiting_since)
+        request = load(PairRequest, row)
+        request.left = load(Response, row, start=num_columns(PairRequest))
+        request.right = load(Response, row, start=num_columns(PairRequest) + num_columns(Response))
+        return pair_hand_out(request, project, annotator)
 
 
-def pair_hand_out(
-    request: PairRequest, project: Project, annotator: User, *, waiting_since: datetime | None
-) -> Assignment:
-    """Make the comparison of a locked, ready request and give it to its person. Call it in a transaction."""
-    now = timezone.now()
+def pair_hand_out(request: PairRequest, project: Project, annotator: User) -> Assignment:
+    """Make the comparison of a request that was just marked as shown, and give it to its person.
+
+    Call it in the transaction that marked it.
+    """
     assert request.left is not None and request.right is not None, request
     comparison = Comparison.objects.create(
         project=project,
@@ -83,24 +100,22 @@ def pair_hand_out(
         project=project,
         comparison=comparison,
         annotator=annotator,
-        expires_at=now + timedelta(seconds=project.lease_seconds),
+        expires_at=timezone.now() + timedelta(seconds=project.lease_seconds),
     )
-    waited = now - max(waiting_since, request.asked_at) if waiting_since else timedelta()
-    request.waited_seconds = waited.total_seconds()
-    request.state, request.shown_at, request.comparison = PairRequest.State.SHOWN, now, comparison
-    request.save(update_fields=["state", "shown_at", "comparison", "waited_seconds"])
-    data = {"dialog": request.dialog_id, "turn": request.turn}
-    audit_record(annotator, "dialog.turn", comparison, data)
+    with connection.cursor() as cursor:
+        wanted = {"request": request.pk, "comparison": comparison.pk}
+        cursor.execute(LINK, {**wanted, "annotator": annotator.pk, "project": project.pk})
     return assignment
 
 
 def wait_note(project: Project, annotator: User, queue: OwnQueue) -> None:
-    """The person asked and there was nothing: they wait from now on, or still."""
+    """The person asked and there was nothing: they wait from now on, or still. One statement."""
     now = timezone.now()
-    Wait.objects.update_or_create(
-        project=project,
-        annotator=annotator,
-        defaults={"since": queue.waiting_since or now, "seen_at": now},
+    Wait.objects.bulk_create(
+        [Wait(project=project, annotator=annotator, since=queue.waiting_since or now, seen_at=now)],
+        update_conflicts=True,
+        unique_fields=["annotator", "project"],
+        update_fields=["since", "seen_at"],
     )
 
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Role
@@ -61,7 +63,11 @@ def test_a_turn_is_written_in_the_background_and_comes_next() -> None:
     assert [pair["state"] for pair in pairs(annotator, project)] == ["ready"]
     assert annotator.next(project)["id"] == other["id"]
     annotator.judge(other)
-    handed = annotator.next(project)
+    with CaptureQueriesContext(connection) as queries:
+        handed = annotator.next(project)
+    # Without those of the test's own savepoints.
+    sql = [each["sql"] for each in queries if "SAVEPOINT" not in each["sql"]]
+    assert len(sql) <= 8, sql
     assert (handed["turn"], handed["dialog"]) == (1, comparison.dialog_id)
     assert [message["content"] for message in handed["context"]] == [
         "Why?",
@@ -73,7 +79,12 @@ def test_a_turn_is_written_in_the_background_and_comes_next() -> None:
     request = PairRequest.objects.get()
     assert (request.state, request.comparison_id, request.waited_seconds) == ("shown", handed["id"], 0.0)
     assert annotator.judge(handed).status == 201
-    assert annotator.next(project)["turn"] == 0
+    last = annotator.next(project)
+    assert last["turn"] == 0
+    annotator.judge(last)
+    with CaptureQueriesContext(connection) as queries:
+        assert annotator.next(project) is None
+    assert len([each for each in queries if "SAVEPOINT" not in each["sql"]]) <= 8
 
 
 def test_a_pair_waits_for_the_person_who_asked_and_for_nobody_else() -> None:
