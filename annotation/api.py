@@ -161,6 +161,13 @@ class FlagIn(SchemaIn):
     comment: Text = ""
 
 
+class TagOut(Schema):
+    """Something to choose: what is kept, and what people read."""
+
+    value: str
+    label: str
+
+
 class ProjectOut(Schema):
     """A project that the caller may see."""
 
@@ -171,6 +178,8 @@ class ProjectOut(Schema):
     current_round: int
     overlap: int
     lease_seconds: int
+    reasons: list[TagOut]
+    """Those that a judgement may give; none named: any."""
 
 
 @router.get("/projects", response=list[ProjectOut])

@@ -8,12 +8,15 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
 from annotation.models import Project
+from annotation.tag_fields import TagsField
 
 MAX_UPLOAD_BYTES = 200 * 1024 * 1024
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     """A project's settings. Only checks: services write."""
+
+    reasons = TagsField(label="Reasons")
 
     class Meta:
         model = Project
@@ -29,6 +32,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "mask_personal_data",
             "live",
             "live_ahead",
+            "reasons",
         ]
         widgets = {
             "description": forms.TextInput,
@@ -61,7 +65,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
 
 
 class NewProjectForm(ProjectForm):
-    """A new project: the same and its place in addresses."""
+    """A new project: the most needed of them, and its place in addresses."""
+
+    reasons = None  # type: ignore[assignment]  # how Django leaves out a field of the base
 
     class Meta(ProjectForm.Meta):
         fields = ["name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens"]

@@ -2,10 +2,12 @@
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from accounts.models import Role, User
+from annotation.tag_fields import validate_tags
+from annotation.tags import default_reasons
 from registry.models import Deployment
 
 
@@ -74,6 +76,14 @@ class Project(models.Model):
     """How many people judge a comparison at most; `overlap` is the least, where it is adaptive."""
     certainty = models.FloatField(default=0.95, db_default=0.95)
     """Adaptive: nobody more is asked once the majority's side is right with this probability."""
+
+    reasons = models.JSONField(
+        default=default_reasons,
+        db_default=Value(default_reasons(), models.JSONField()),
+        blank=True,
+        validators=[validate_tags],
+    )
+    """Why an answer is better, as people may say it: `annotation.tags`. Empty: they may say anything."""
 
     class Meta:
         ordering = ["slug"]

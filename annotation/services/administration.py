@@ -12,7 +12,7 @@ from annotation.models import Assignment, Membership, Project
 SETTINGS = frozenset(
     {
         *("name", "description", "guidelines", "overlap", "lease_seconds"),
-        *("temperature", "top_p", "max_tokens"),
+        *("temperature", "top_p", "max_tokens", "reasons"),
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
         "mask_personal_data",
         *("live", "live_ahead"),

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from accounts.errors import Conflict, Forbidden, Invalid
 from accounts.models import User
 from accounts.services import audit_record
-from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Membership, Side
+from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Membership, Project, Side
 from annotation.records import Strength
 from annotation.services.checking import check_follow_up, check_of, check_passed
 from annotation.services.leasing import (
@@ -21,6 +21,7 @@ from annotation.services.leasing import (
 from annotation.services.overlap import num_more_needed
 from annotation.services.refining import refined_by
 from annotation.services.statements import assignment_submit
+from annotation.tags import unknown_tags
 
 State = Assignment.State
 KEY_ONCE = "judgement_idempotency_key"
@@ -46,7 +47,8 @@ def judgement_submit(
 
     A lease that ran out is accepted while the comparison still has a place for this annotator. Raises
     Forbidden where the comparison is not assigned to them under this lease, Conflict where it is full,
-    flagged or judged by them under another key, Invalid where the edit makes no sense.
+    flagged or judged by them under another key, Invalid where the edit makes no sense
+    or the project does not know a reason.
     """
     try:
         with transaction.atomic():
@@ -146,6 +148,8 @@ def _judge(
     verdict: Verdict,
 ) -> Judgement:
     edited = _edit_of(comparison, verdict)
+    if verdict.reasons:
+        _refuse_unknown_reasons(comparison.project, verdict.reasons)
     check = check_of(comparison)
     passed = (
         check_passed(check, comparison, verdict.preferred, verdict.strength) if check is not None else None
@@ -182,6 +186,12 @@ def _edit_create(judgement: Judgement, assignment: Assignment, edited: str | Non
         return None
     writer = refined_by(assignment, Side(judgement.preferred), edited) or "person"
     return Edit.objects.create(judgement=judgement, content=edited, model_name=writer)
+
+
+def _refuse_unknown_reasons(project: Project, reasons: tuple[str, ...]) -> None:
+    if project.reasons and (unknown := unknown_tags(reasons, project.reasons)):
+        known = ", ".join(tag["value"] for tag in project.reasons)
+        raise Invalid(f"This project knows no reason {unknown[0]!r}: reload the page, or use one of {known}.")
 
 
 def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:

@@ -18,18 +18,6 @@ from annotation.overview import num_judged_today
 from annotation.permissions import project_for
 from annotation.services import comparison_next, unfinished_requests
 
-REASONS = (
-    ("correct", "More correct"),
-    ("instructions", "Follows the request"),
-    ("complete", "More complete"),
-    ("concise", "More to the point"),
-    ("clear", "Clearer"),
-    ("format", "Better format"),
-    ("tone", "Better tone"),
-    ("safe", "Safer"),
-)
-"""What a reason is called in the data, and on the page."""
-
 SCALE = (
     (1, "left", 4, "Significantly"),
     (2, "left", 3, "Better"),
@@ -93,5 +81,5 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "texts": {"left": left, "right": right},
         "draft": assignment.draft,
         "scale": SCALE,
-        "reasons": REASONS,
+        "reasons": [(tag["value"], tag["label"]) for tag in project.reasons],
     }

@@ -15,6 +15,7 @@ from annotation.agreement.people import Person
 from annotation.charts import StackedBars, stacked_bars
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.quality import ProjectQuality, project_quality
+from annotation.reason_counts import reason_counts
 from annotation.records import Strength
 from annotation.reports import Report, project_report, rounds_judged
 from annotation.views.projects import project_frame
@@ -73,6 +74,7 @@ def project_reports(request: HttpRequest, slug: str) -> HttpResponse:
         context |= {
             "bars": _bars(report),
             "bar_days": (first.last - first.first).days + 1,
+            "reason_bars": reason_counts(project, round_number),
             "latest": report.periods[: -NUM_LATEST - 1 : -1],
         }
     if is_htmx(request):

@@ -32,7 +32,7 @@ def test_a_judgement_is_written_with_its_edit_and_an_audit_row() -> None:
         preferred="right",
         strength="significantly_better",
         edited="a better answer",
-        reasons=["true"],
+        reasons=["correct"],
         comment="short",
         seconds=12.5,
     )

@@ -103,7 +103,13 @@ def judge_next(project: Project, annotator: User, strength: Strength, *, edited:
         annotator=annotator,
         lease=assignment.lease,
         idempotency_key=str(assignment.lease),
-        verdict=Verdict(preferred=Side.LEFT, strength=strength, edited=edited, seconds=40.0),
+        verdict=Verdict(
+            preferred=Side.LEFT,
+            strength=strength,
+            edited=edited,
+            reasons=("correct", "clear") if edited else ("correct",),
+            seconds=40.0,
+        ),
     )
 
 

@@ -1,0 +1,29 @@
+"""How often people gave each reason: what a project's reports show."""
+
+from django.db import connection
+
+from annotation.models import Project
+
+COUNTS = """
+SELECT reason.value, count(*)
+FROM annotation_judgement j
+JOIN annotation_comparison c ON c.id = j.comparison_id
+CROSS JOIN LATERAL jsonb_array_elements_text(j.reasons) AS reason (value)
+WHERE c.project_id = %(project)s AND c.state IN ('open', 'full')
+  AND (%(round)s::integer IS NULL OR c.round = %(round)s::integer)
+GROUP BY reason.value
+ORDER BY count(*) DESC, reason.value
+"""
+
+
+def reason_counts(project: Project, round_number: int | None = None) -> list[tuple[str, int]]:
+    """Label and number of judgements, the most frequent first, those that the project offers now also at 0.
+
+    A reason that it no longer offers has its value for a label.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS, {"project": project.pk, "round": round_number})
+        found = dict(cursor.fetchall())
+    labels = {tag["value"]: tag["label"] for tag in project.reasons}
+    counted = [(labels.get(value, value), number) for value, number in found.items()]
+    return counted + [(label, 0) for value, label in labels.items() if value not in found]
