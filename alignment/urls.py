@@ -1,8 +1,8 @@
-"""Routes of the round pages."""
+"""Routes of the round pages, and of one's own work."""
 
 from django.urls import path
 
-from alignment import gate_views, token_views, views
+from alignment import gate_views, own_work_views, token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -15,5 +15,7 @@ urlpatterns = [
     path("pairs/<int:pk>/", gate_views.gate_pair_decide_view, name="gate-pair-decide"),
     path("programs/<int:pk>/", views.program_detail, name="program"),
     path("programs/<int:pk>/tokens/", token_views.program_tokens, name="program-tokens"),
+    path("work/", own_work_views.own_work_page, name="own-work"),
+    path("work/<slug:slug>/", own_work_views.own_judgements_page, name="own-judgements"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

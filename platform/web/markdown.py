@@ -79,6 +79,7 @@ def _cleaner() -> nh3.Cleaner:
             "ol": {"start", "dir"},
             "pre": {"dir", "tabindex"},
             "span": {"tabindex"},
+            "table": {"tabindex"},
             "a": {"href", "title", "target"},
         },
         allowed_classes={
@@ -101,6 +102,8 @@ def _set_attributes(tokens: Sequence[Token]) -> None:
     for token in tokens:
         if token.type in _DIRECTED:
             token.attrSet("dir", "auto")
+        if token.type == "table_open":
+            token.attrSet("tabindex", "0")  # wide ones scroll
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
         style = token.attrs.pop("style", None)
