@@ -33,15 +33,22 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "live",
             "live_ahead",
             "reasons",
+            "sensitive",
+            "exposure_cap",
+            "support_text",
         ]
         widgets = {
             "description": forms.TextInput,
+            "support_text": forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
             "guidelines": forms.Textarea(attrs={"rows": 18, "class": "input-mono", "dir": "auto"}),
             "temperature": forms.NumberInput(attrs={"step": "0.05", "min": "0"}),
             "top_p": forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "max": "1"}),
         }
         labels = {
             "overlap": "People per comparison",
+            "sensitive": "This project shows content that can be hard to bear",
+            "exposure_cap": "Comparisons a day at most",
+            "support_text": "Where to find help",
             "lease_seconds": "Seconds to answer",
             "top_p": "Top p",
             "max_tokens": "Tokens at most",
@@ -53,6 +60,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "description": "One line; annotators see it on their start page.",
             "guidelines": "Markdown. Shown beside every comparison.",
             "overlap": "How many people judge each new comparison.",
+            "exposure_cap": "Of a sensitive project, for each person. 0: no cap.",
+            "support_text": "Markdown. Shown before such content and after the last of a day.",
             "lease_seconds": "A comparison goes to others after this long without a sign of life.",
             "temperature": "How freely models answer when a dialog goes on.",
             "top_p": "The share of likely words that they draw from.",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import annotate, exchange, live, progress, projects, report_tables, reports
+from annotation.views import annotate, exchange, live, progress, projects, report_tables, reports, sensitive
 
 urlpatterns = [
     path("projects/", projects.project_list, name="projects"),
@@ -40,5 +40,6 @@ urlpatterns = [
         name="project-exchange-import-restart",
     ),
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),
+    path("projects/<slug:slug>/sensitive/", sensitive.sensitive_decide, name="sensitive-decide"),
     path("projects/<slug:slug>/annotate/next/", annotate.annotate_next, name="annotate-next"),
 ]

@@ -85,6 +85,13 @@ class Project(models.Model):
     )
     """Why an answer is better, as people may say it: `annotation.tags`. Empty: they may say anything."""
 
+    sensitive = models.BooleanField(default=False, db_default=False)
+    """Shown to those alone who agreed to see it, blurred until they look."""
+    exposure_cap = models.PositiveIntegerField(default=0, db_default=0)
+    """How many comparisons of a sensitive project one person is handed a day; 0 for no cap."""
+    support_text = models.TextField(blank=True, default="", db_default="")
+    """Markdown: where people find help; shown before sensitive content and after the last of a day."""
+
     class Meta:
         ordering = ["slug"]
         constraints = [
@@ -134,6 +141,8 @@ class Membership(models.Model):
     """Checks before this count neither for the qualification nor for pausing: another try."""
     reliability = models.FloatField(null=True, blank=True)
     """The probability that they prefer the better answer, as last learned; null where nobody knows."""
+    opted_in_at = models.DateTimeField(null=True, blank=True)
+    """When they agreed to see a sensitive project's content; null where they did not, or no longer do."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="membership_once")]

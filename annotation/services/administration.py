@@ -13,6 +13,7 @@ SETTINGS = frozenset(
     {
         *("name", "description", "guidelines", "overlap", "lease_seconds"),
         *("temperature", "top_p", "max_tokens", "reasons"),
+        *("sensitive", "exposure_cap", "support_text"),
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
         "mask_personal_data",
         *("live", "live_ahead"),

@@ -17,6 +17,7 @@ from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Membership, Project, Prompt, Response
 from annotation.records import Message
 from annotation.services.checking import WorkStopped, check_hand_out
+from annotation.services.exposure import refuse_not_opted_in, refuse_overexposed
 from annotation.services.masking import message_masked
 from annotation.services.statements import (
     Search,
@@ -61,13 +62,16 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
 
     The assignment comes with its comparison and both responses. Never one that they judged, skipped or
     flagged, and never one that enough people hold or have judged. What was written for them comes first,
-    and now and then one made from a check. Raises Forbidden where they are paused or did not qualify.
+    and now and then one made from a check. Raises Forbidden where they are paused or did not qualify,
+    NotOptedIn or ExposureReached where the content is sensitive and not, or no more, for them.
     """
+    refuse_not_opted_in(project, annotator)
     for _ in range(MAX_TRIES):
         work = at_work(project, annotator)
         refuse_paused(work.member)
         if work.held is not None and _renew(work.held, project, annotator):
             return work.held
+        refuse_overexposed(project, annotator)
         try:
             check = check_hand_out(project, annotator, work, _lease_end(project))
             return check or _own_or_shared(project, annotator)

@@ -17,6 +17,7 @@ from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
 from annotation.services import comparison_next, unfinished_requests
+from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
 
 SCALE = (
     (1, "left", 4, "Significantly"),
@@ -38,6 +39,8 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
     """The frame of the comparison page."""
     user = signed_in(request)
     project = project_for(user, slug)
+    if project.sensitive and not opted_in(project, user):
+        return render(request, "annotation/sensitive.html", {"project": project})
     context = {
         "project": project,
         "num_today": num_judged_today(user, project),
@@ -56,7 +59,10 @@ def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
     """The comparison that is this person's turn, rendered; or the word that there is none."""
     user = signed_in(request)
     project = project_for(user, slug)
-    assignment = comparison_next(project, user)
+    try:
+        assignment = comparison_next(project, user)
+    except (ExposureReached, NotOptedIn) as refusal:
+        return render(request, "annotation/_exposure.html", {"project": project, "words": str(refusal)})
     if assignment is None:
         waiting = any(each.state != "failed" for each in unfinished_requests(project, user))
         return render(request, "annotation/_nothing.html", {"waiting": waiting})
@@ -73,6 +79,7 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "assignment": assignment,
         "comparison": comparison,
         "lease_seconds": project.lease_seconds,
+        "sensitive": project.sensitive,
         "seconds_left": max(round((assignment.expires_at - timezone.now()).total_seconds()), 0),
         "language": prompt.language,
         "earlier": earlier,

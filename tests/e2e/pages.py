@@ -47,6 +47,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="compare-chinese", path=compare, person=annotator, prepare=_next),
         Look(name="compare-long-words", path=compare, person=annotator, prepare=_next),
         Look(name="compare-nothing", path=compare, person=annotator, prepare=_last),
+        Look(name="sensitive", path="/projects/red-team/annotate/", person=annotator),
+        Look(name="compare-sensitive", path="/projects/red-team/annotate/", person=annotator, prepare=_agree),
         Look(name="own-work-nothing", path="/work/", person=annotator),
         Look(name="account", path="/account/", person=annotator),
         Look(name="password", path="/account/password/", person=annotator),
@@ -135,6 +137,14 @@ def _edit_the_formulas(page: Page) -> None:
     page.keyboard.press("Escape")
     page.get_by_text("Draft saved").wait_for()
     page.evaluate("scrollTo(0, 0)")
+
+
+def _agree(page: Page) -> None:
+    """To sensitive content, if that has not been done in another look."""
+    agree = page.get_by_role("button", name="I agree to see it")
+    if agree.count():
+        agree.click()
+    _wait_for_comparison(page)
 
 
 def _difference(page: Page) -> None:

@@ -59,11 +59,11 @@ def make_person(name: str, role: Role = Role.ANNOTATOR, *, password: str | None 
     return user_create(username=name, role=role, password=password)
 
 
-def make_project(*, slug: str = "helpful", overlap: int = 1) -> Project:
+def make_project(*, slug: str = "helpful", name: str = "Helpful answers", overlap: int = 1) -> Project:
     """A project with guidelines and nothing else."""
     return project_create(
         slug=slug,
-        name="Helpful answers",
+        name=name,
         description="Everyday questions: code, numbers, languages. Honest and to the point.",
         guidelines=GUIDELINES,
         overlap=overlap,
@@ -134,6 +134,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         fair_pay_per_hour=Decimal(20),
     )
     make_exchange(project, admin)
+    _red_team(annotator, actor=admin)
     checkpoint = _models(project, folder)
     make_live_work(project, annotator)
     round_ = _round(project, checkpoint, admin, folder)
@@ -147,6 +148,20 @@ def make_sample_site(folder: Path) -> SampleSite:
         round=round_,
         gate=_earlier_gate(round_),
     )
+
+
+def _red_team(annotator: User, *, actor: User) -> None:
+    """A sensitive project that the annotator has not agreed to yet."""
+    project = make_project(slug="red-team", name="Red team: what must not be said")
+    project_update(
+        project,
+        actor=actor,
+        sensitive=True,
+        exposure_cap=40,
+        support_text="It is all right to stop. **Talk to us**, or call the helpline named in your contract.",
+    )
+    membership_set(project, annotator, Role.ANNOTATOR, actor=actor)
+    make_comparison(project, PAIRS[0], name="sensitive")
 
 
 def _judged_and_flagged(project: Project, colleague: User) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts.models import User
 from annotation.models import Comparison, Project, Response
+from annotation.services.opting import sensitive_opt
 from tests.e2e.browser import PATIENCE_MS, Window
 from tests.e2e.judging import press
 
@@ -116,3 +118,25 @@ def test_each_paragraph_has_its_own_direction_also_in_the_difference(
     )
     assert first, "English begins on the left"
     assert not second, "Arabic begins on the right"
+
+
+def test_sensitive_texts_are_blurred_and_silent_until_shown(
+    project: Project, annotator: User, at_work: Callable[[], Window]
+) -> None:
+    Project.objects.update(sensitive=True)
+    sensitive_opt(project, annotator, agree=True)
+    page = at_work().page
+    hidden = "() => [...document.querySelectorAll('.context, .answer-body')].map((part) => part.inert)"
+    blurs = "(body) => getComputedStyle(body).filter"
+    assert page.evaluate(hidden) == [True, True, True]
+    assert "blur" in page.locator(".answer-body").first.evaluate(blurs)
+    page.locator(".answer[data-side=right]").get_by_role("button", name="Show").click()
+    assert page.evaluate(hidden) == [True, True, False]
+    press(page, "r")
+    assert page.evaluate(hidden) == [False, False, False]
+    assert page.locator(".answer-body").first.evaluate(blurs) == "none"
+    press(page, "r")
+    page.get_by_role("button", name="Always show").click()
+    page.reload()
+    page.locator("[data-comparison]").wait_for()
+    assert page.evaluate(hidden) == [False, False, False]

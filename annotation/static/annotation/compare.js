@@ -21,6 +21,7 @@ const actions = {
   read: (direction) => current?.reading.scroll(direction),
   difference: () => current?.reading.toggleDifference(),
   together: () => current?.reading.toggleTogether(),
+  reveal: () => current?.veil.toggle(),
   edit: () => current?.edit(),
   refine: () => current?.refine(),
   comment: () => current?.part("#comment").focus(),

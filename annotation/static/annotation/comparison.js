@@ -12,6 +12,7 @@ import { Lease } from "./lease.js";
 import { Reading } from "./reading.js";
 import { Refine } from "./refine.js";
 import { choiceOfKey, keyOfChoice } from "./scale.js";
+import { Veil } from "./veil.js";
 import { toast } from "../web/toast.js";
 
 const WORDS = {
@@ -39,6 +40,7 @@ export class Comparison {
       save: (state, options) => this.saveDraft(state, options),
       show: (state) => (this.part("#saved").textContent = SAVED[state]),
     });
+    this.veil = new Veil(root, events.announce);
     this.reading = new Reading(root, this.texts, events.announce);
     this.editor = new Editor({ root: this.part("#editor"), previewUrl, changed: () => this.changed() });
     this.refining = new Refine({ root: this.part("#refine"), editor: this.editor, url: this.url, api, lease: this.lease, changed: () => this.changed() });
