@@ -132,10 +132,10 @@ def test_sensitive_texts_are_blurred_and_silent_until_shown(
     assert "blur" in page.locator(".answer-body").first.evaluate(blurs)
     page.locator(".answer[data-side=right]").get_by_role("button", name="Show").click()
     assert page.evaluate(hidden) == [True, True, False]
-    press(page, "r")
+    press(page, "v")
     assert page.evaluate(hidden) == [False, False, False]
     assert page.locator(".answer-body").first.evaluate(blurs) == "none"
-    press(page, "r")
+    press(page, "v")
     page.get_by_role("button", name="Always show").click()
     page.reload()
     page.locator("[data-comparison]").wait_for()
