@@ -9,11 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-<<<<<<<< HEAD:annotation/migrations/0006_exchange.py
         ('annotation', '0005_mask_personal_data'),
-========
-        ('annotation', '0004_plan'),
->>>>>>>> 8b3e2c5 (annotation: Saved filters on the command line; docs of import, export and filters; real sets there and back):annotation/migrations/0005_exchange.py
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
