@@ -17,7 +17,7 @@ from django.test import Client
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Stage
-from annotation.models import Comparison, PairRequest, Response
+from annotation.models import Comparison, ImportJob, PairRequest, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
 from tests.annotation.factories import make_project
@@ -124,6 +124,7 @@ class Site:
         assert program is not None
         token = self.annotator.api_tokens.get(name="Nightly export")
         member = project.memberships.get(user=sample.colleague)
+        lost = ImportJob.objects.get(file_name="lost.jsonl.gz")
         return {
             "": {
                 "slug": project.slug,
@@ -138,6 +139,9 @@ class Site:
             "/models/<int:pk>/tokens/": {"pk": sample.checkpoint.pk},
             "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
             "/projects/<slug:slug>/flagged/<int:pk>/": {"pk": flagged.pk},
+            "/projects/<slug:slug>/reports/<slug:table>.csv": {"table": "preference-data"},
+            "/projects/<slug:slug>/data/imports/<int:pk>/restart/": {"pk": lost.pk},
+            "/api/v1/projects/<slug:slug>/filters/<name>": {"name": "Strong%20grades"},
             "/rounds/<int:pk>/": {"pk": sample.round.pk},
             "/rounds/<int:pk>/cancel/": {"pk": sample.round.pk},
             "/stages/<int:pk>/retry/": {"pk": failed.pk},
@@ -173,6 +177,11 @@ class Site:
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
             "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},
             "POST /projects/<slug:slug>/flagged/<int:pk>/": {"decision": "keep"},
+            "GET /projects/<slug:slug>/data/export/": {"format": "accord", "encoding": "jsonl"},
+            "POST /projects/<slug:slug>/data/filters/": {"name": "Mine"},
+            "POST /projects/<slug:slug>/data/filters/delete/": {"name": "Strong grades"},
+            "POST /projects/<slug:slug>/data/import/": {"file": prompts, "kind": "prompts"},
+            "PUT /api/v1/projects/<slug:slug>/filters/<name>": {"filter": {}},
             "POST /pairs/<int:pk>/": {"verdict": "left"},
             "POST /api/v1/comparisons/<comparison_id>/judgement": {
                 "lease": lease,

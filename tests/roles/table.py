@@ -24,6 +24,7 @@ SITE_REVIEWERS = "302 403 403 403 403 200 200"
 
 API_EVERYBODY = "401 200 200 200 200 200 200"
 API_MEMBERS = "401 200 200 200 404 404 200"
+API_REVIEWERS = "401 403 200 200 404 404 200"
 API_SITE_REVIEWERS = "401 403 403 403 403 200 200"
 
 TABLE = {
@@ -63,6 +64,15 @@ TABLE = {
     "GET /projects/<slug:slug>/progress/": REVIEWERS,
     "POST /projects/<slug:slug>/progress/": PROJECT_ADMINS,
     "GET /projects/<slug:slug>/reports/": REVIEWERS,
+    "GET /projects/<slug:slug>/reports/<slug:table>.csv": REVIEWERS,
+    "GET /projects/<slug:slug>/data/": REVIEWERS,
+    "GET /projects/<slug:slug>/data/count/": REVIEWERS,
+    "GET /projects/<slug:slug>/data/export/": REVIEWERS,
+    "POST /projects/<slug:slug>/data/filters/": "302 403 204 204 404 404 204",
+    "POST /projects/<slug:slug>/data/filters/delete/": "302 403 302 302 404 404 302",
+    "POST /projects/<slug:slug>/data/import/": "302 403 403 302 404 404 302",
+    "GET /projects/<slug:slug>/data/imports/": PROJECT_ADMINS,
+    "POST /projects/<slug:slug>/data/imports/<int:pk>/restart/": "302 403 403 302 404 404 302",
     "GET /projects/<slug:slug>/annotate/": MEMBERS,
     "POST /projects/<slug:slug>/annotate/next/": MEMBERS,
     # Rounds: for site admins; there for the others only as far as the project is.
@@ -95,6 +105,12 @@ TABLE = {
     # The annotator's own.
     "POST /api/v1/pairs/<request_id>/retry": "401 202 404 404 404 404 404",
     "DELETE /api/v1/pairs/<request_id>": "401 204 404 404 404 404 404",
+    "GET /api/v1/projects/<slug:slug>/export": API_REVIEWERS,
+    "GET /api/v1/projects/<slug:slug>/export/manifest": API_REVIEWERS,
+    "GET /api/v1/projects/<slug:slug>/export/count": API_REVIEWERS,
+    "GET /api/v1/projects/<slug:slug>/filters": API_REVIEWERS,
+    "PUT /api/v1/projects/<slug:slug>/filters/<name>": API_REVIEWERS,
+    "DELETE /api/v1/projects/<slug:slug>/filters/<name>": "401 403 204 204 404 404 204",
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
     "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
