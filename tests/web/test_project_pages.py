@@ -27,6 +27,7 @@ SETTINGS = {
     "temperature": "0.7",
     "top_p": "0.9",
     "max_tokens": "128",
+    "live_ahead": "2",
     "exposure_cap": "0",
 }
 
