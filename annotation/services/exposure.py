@@ -21,9 +21,9 @@ def opted_in(project: Project, annotator: User) -> bool:
     return Membership.objects.filter(project=project, user=annotator, opted_in_at__isnull=False).exists()
 
 
-def refuse_not_opted_in(project: Project, annotator: User) -> None:
+def refuse_not_opted_in(project: Project, member: Membership | None) -> None:
     """Raises NotOptedIn where the project is sensitive and the person has not agreed to that."""
-    if project.sensitive and not opted_in(project, annotator):
+    if project.sensitive and (member is None or member.opted_in_at is None):
         raise NotOptedIn(
             _("This project shows content that can be hard to bear: agree to that on its page first.")
         )

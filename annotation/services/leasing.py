@@ -65,10 +65,10 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     and now and then one made from a check. Raises Forbidden where they are paused or did not qualify,
     NotOptedIn or ExposureReached where the content is sensitive and not, or no more, for them.
     """
-    refuse_not_opted_in(project, annotator)
     for _ in range(MAX_TRIES):
         work = at_work(project, annotator)
         refuse_paused(work.member)
+        refuse_not_opted_in(project, work.member)
         if work.held is not None and _renew(work.held, project, annotator):
             return work.held
         refuse_overexposed(project, annotator)

@@ -1,5 +1,5 @@
 /*
- * Sensitive texts are blurred until one shows them: each by its button, all with R, or always.
+ * Sensitive texts are blurred until one shows them: each by its button, all with V, or always.
  *
  * What is blurred is also inert, so that no screen reader speaks it and no focus enters it.
  */
