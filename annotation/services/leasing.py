@@ -196,9 +196,10 @@ def _own_or_shared(project: Project, annotator: User) -> Assignment | None:
     if own is not None:
         return own
     assignment = _lease(project, annotator)
-    if assignment is None:
-        wait_note(project, annotator, queue)
-    elif queue.waiting_since is not None:
+    if assignment is None and not wait_note(project, annotator, queue):
+        # Another window of theirs was handed one at the same moment: that one it is.
+        return comparison_next(project, annotator)
+    if assignment is not None and queue.waiting_since is not None:
         wait_end(project, annotator)
     return assignment
 

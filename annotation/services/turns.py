@@ -62,7 +62,9 @@ def turn_ask(
     except IntegrityError as error:
         if not breaks(error, ONCE_A_TURN):
             raise
-        raise Conflict(_("Somebody has gone on with this dialog: go on with the next comparison.")) from error
+    # Asked at the same moment, perhaps by the same person in another window: now it is there to be found.
+    with transaction.atomic():
+        return _request(dialog, last.turn + 1, context, annotator, held=held)
 
 
 def prompt_ask(

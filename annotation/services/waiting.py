@@ -35,6 +35,17 @@ WHERE p.id = %(request)s AND p.state = 'ready' AND l.id = p.left_id AND r.id = p
 RETURNING {columns(PairRequest, "p")}, {columns(Response, "l")}, {columns(Response, "r")}
 """
 
+NOTE = """
+INSERT INTO annotation_wait (project_id, annotator_id, since, seen_at)
+SELECT %(project)s, %(annotator)s, %(since)s, %(now)s
+WHERE NOT EXISTS (
+    SELECT FROM annotation_assignment
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND state = 'active'
+)
+ON CONFLICT (annotator_id, project_id) DO UPDATE SET since = EXCLUDED.since, seen_at = EXCLUDED.seen_at
+RETURNING id
+"""
+
 LINK = """
 WITH ended AS (
     UPDATE annotation_wait SET since = NULL
@@ -108,15 +119,14 @@ def pair_hand_out(request: PairRequest, project: Project, annotator: User) -> As
     return assignment
 
 
-def wait_note(project: Project, annotator: User, queue: OwnQueue) -> None:
-    """The person asked and there was nothing: they wait from now on, or still. One statement."""
+def wait_note(project: Project, annotator: User, queue: OwnQueue) -> bool:
+    """The person asked and there was nothing: they wait from now on, or still. One statement.
+
+    False, and nothing is noted, where by now they hold something.
+    """
     now = timezone.now()
-    Wait.objects.bulk_create(
-        [Wait(project=project, annotator=annotator, since=queue.waiting_since or now, seen_at=now)],
-        update_conflicts=True,
-        unique_fields=["annotator", "project"],
-        update_fields=["since", "seen_at"],
-    )
+    wanted = {"project": project.pk, "annotator": annotator.pk, "now": now}
+    return fetch_one(NOTE, {**wanted, "since": queue.waiting_since or now}) is not None
 
 
 def wait_end(project: Project, annotator: User) -> None:

@@ -1,4 +1,4 @@
-"""A worker killed in the middle of a person's turn, with real servers: the turn still comes, and once."""
+"""Live turns with real servers: workers killed in the middle, many requests at once; each comes once."""
 
 import os
 import signal
@@ -17,13 +17,15 @@ from django.utils import timezone
 
 from accord.env import REPOSITORY
 from annotation.models import Comparison, PairRequest
-from annotation.services import turn_ask
+from annotation.services import pair_run, turn_ask
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 from tests.annotation.model_server import ModelServer, deploy, model_server
+from tests.annotation.test_leasing_together import all_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE_SECONDS = 60.0
+NUM_AT_ONCE = 6
 
 
 @contextmanager
@@ -98,3 +100,22 @@ def test_a_turn_whose_worker_is_killed_still_comes_and_comes_once(
     assert Comparison.objects.filter(dialog=comparison.dialog_id).count() == 2
     assert annotator.judge(handed).status == 201
     assert annotator.next(project) is None
+
+
+def test_one_message_sent_many_times_at_once_is_one_turn_handed_out_once(broker: str, tmp_path: Path) -> None:
+    project = make_project()
+    annotator = Annotator(make_annotator(project))
+    comparison = make_comparison(project, "Why?")
+    annotator.judge(annotator.next(project))
+    path = f"/dialogs/{comparison.dialog_id}/turn"
+    body = {"content": "And then?", "background": True}
+    replies = all_at_once([lambda: annotator.call("POST", path, body).body["id"]] * NUM_AT_ONCE)
+    assert len(set(replies)) == PairRequest.objects.count() == 1
+    folder = tmp_path / "tokenizer"
+    with model_server(folder, lambda model, prompt: f"{model} says so") as server:
+        deploy(project, server, folder, "one", "two")
+        all_at_once([lambda: pair_run(PairRequest.objects.get().pk)] * NUM_AT_ONCE)
+        assert len(server.prompts) == 2
+    handed = all_at_once([lambda: annotator.next(project)["id"]] * NUM_AT_ONCE)
+    assert len(set(handed)) == 1
+    assert Comparison.objects.filter(dialog=comparison.dialog_id).count() == 2
