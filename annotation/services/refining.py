@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from annotation.asking import ClientFor, impatient_client
 from annotation.messages import refinement_run_send
-from annotation.models import Assignment, Refinement, Response, Side
+from annotation.models import Assignment, Project, Refinement, Response, Side
 from annotation.records import Message
 from annotation.services.jobs import UNFINISHED, job_claim, job_end, job_held, job_trouble
 from annotation.services.leasing import breaks, locked_assignment
@@ -35,7 +35,7 @@ def refinement_ask(
 
     The same again while it is being written is the same refinement. Raises Forbidden where the
     comparison is not theirs, Conflict where they are done with it, another refinement of it is being
-    written, or the answer's model is not there, Invalid where something is empty.
+    written, or no model is there, Invalid where something is empty.
     """
     if not feedback.strip() or not text.strip():
         raise Invalid(_("Say what is to change: the feedback is empty, or the answer is."))
@@ -46,7 +46,8 @@ def refinement_ask(
                 raise Forbidden(_("This lease is not yours for this comparison: ask for the next one."))
             if assignment.state not in (Assignment.State.ACTIVE, Assignment.State.EXPIRED):
                 raise Conflict(_("You are done with this comparison: go on with the next one."))
-            deployment = _writer(comparison.left if side == Side.LEFT else comparison.right)
+            answer = comparison.left if side == Side.LEFT else comparison.right
+            deployment = _writer(answer, comparison.project)
             refinement = Refinement.objects.create(
                 assignment=assignment,
                 side=side,
@@ -126,13 +127,18 @@ def refined_by(assignment: Assignment, side: str, text: str) -> str | None:
     return None
 
 
-def _writer(response: Response) -> Deployment:
-    """Where the response's model answers now."""
-    live = Deployment.objects.filter(checkpoint__responses=response, state=Deployment.State.LIVE)
-    found = live.select_related("checkpoint").order_by("pk").first()
-    if found is None:
-        raise Conflict(_("This answer cannot be refined right now: edit it by hand."))
-    return found
+def _writer(response: Response, project: Project) -> Deployment:
+    """Where the response's model answers now, else another model of the project.
+
+    So an answer that was imported or written for a check can be refined like any other: a refusal would
+    tell which it is.
+    """
+    live = Deployment.objects.filter(state=Deployment.State.LIVE).select_related("checkpoint").order_by("pk")
+    own = live.filter(checkpoint__responses=response).first()
+    others = [] if own is not None else list(live.filter(projects=project))
+    if own is None and not others:
+        raise Conflict(_("No model is there to refine this answer right now: edit it by hand."))
+    return own or others[response.pk % len(others)]
 
 
 def _under_way(comparison_id: int, annotator: User, side: Side, text: str, feedback: str) -> Refinement:

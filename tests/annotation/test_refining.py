@@ -140,6 +140,11 @@ def test_an_answer_whose_model_is_gone_or_away_is_told_without_a_name(
     failed = annotator.call("GET", f"/refinements/{asked}").body
     assert (failed["state"], "do not answer right now" in failed["error"]) == ("failed", True)
     Deployment.objects.filter(name="first").update(state="retired")
+    other = refine(annotator, comparison, "because it is so", "shorter")
+    assert other.status == 202, "by another model: nobody can tell by a refusal which answer was imported"
+    assert Refinement.objects.latest("pk").model_name == "second"
+    annotator.call("DELETE", f"/refinements/{other.body['id']}")
+    Deployment.objects.update(state="retired")
     reply = refine(annotator, comparison, "because it is so", "shorter")
     assert (reply.status, "edit it by hand" in reply.body["detail"]) == (409, True)
     assert "first" not in str(reply.body) + str(failed)

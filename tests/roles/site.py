@@ -17,7 +17,7 @@ from django.test import Client
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Stage
-from annotation.models import Comparison, ImportJob, PairRequest, Response
+from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
 from tests.annotation.factories import make_project
@@ -131,6 +131,7 @@ class Site:
                 "comparison_id": comparison.pk,
                 "dialog_id": comparison.dialog_id,
                 "request_id": self._pair_request().pk,
+                "refinement_id": self._refinement().pk,
                 "round_id": sample.round.pk,
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
@@ -164,6 +165,21 @@ class Site:
             round=1,
         )
 
+    def _refinement(self) -> Refinement:
+        """An answer that was written anew for the annotator."""
+        deployment = Deployment.objects.filter(state=Deployment.State.LIVE).first()
+        assert deployment is not None
+        return Refinement.objects.create(
+            assignment=self.assignment,
+            side="left",
+            base="an answer",
+            feedback="shorter",
+            content="shorter",
+            state=Refinement.State.READY,
+            deployment=deployment,
+            model_name=deployment.checkpoint.name,
+        )
+
     def _forms(self) -> dict[str, dict[str, Any]]:
         """What is sent where an empty body would not do."""
         lease = str(self.assignment.lease)
@@ -191,6 +207,13 @@ class Site:
             "POST /api/v1/comparisons/<comparison_id>/skip": {"lease": lease},
             "POST /api/v1/comparisons/<comparison_id>/flag": {"lease": lease, "reason": "broken"},
             "POST /api/v1/dialogs/<dialog_id>/turn": {"content": "And then?"},
+            "POST /api/v1/projects/<slug:slug>/dialogs": {"content": "Why?", "key": "k"},
+            "POST /api/v1/comparisons/<comparison_id>/refinements": {
+                "lease": lease,
+                "side": "left",
+                "text": "an answer",
+                "feedback": "shorter",
+            },
             "POST /api/v1/rounds": {
                 "project": self.sample.project.slug,
                 "base": f"{SECRET}-{self.sample.checkpoint.name}",

@@ -55,6 +55,8 @@ TABLE = {
     "POST /projects/<slug:slug>/settings/": "302 403 403 422 404 404 422",
     "GET /projects/<slug:slug>/prompts/": REVIEWERS,
     "POST /projects/<slug:slug>/prompts/": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/prompts/weights/": PROJECT_ADMINS,
+    "POST /projects/<slug:slug>/prompts/weights/": "302 403 403 302 404 404 302",
     "GET /projects/<slug:slug>/people/": REVIEWERS,
     "POST /projects/<slug:slug>/people/": "302 403 403 302 404 404 302",
     "POST /projects/<slug:slug>/people/<int:pk>/remove/": "302 403 403 302 404 404 302",
@@ -102,9 +104,14 @@ TABLE = {
     # Nobody of them has judged its last answers.
     "POST /api/v1/dialogs/<dialog_id>/turn": "401 403 403 403 404 404 403",
     "GET /api/v1/projects/<slug:slug>/pairs": API_MEMBERS,
+    "POST /api/v1/projects/<slug:slug>/prompts/draw": API_MEMBERS,
+    "POST /api/v1/projects/<slug:slug>/dialogs": "401 202 202 202 404 404 202",
+    "POST /api/v1/comparisons/<comparison_id>/refinements": "401 202 403 403 404 404 403",
     # The annotator's own.
     "POST /api/v1/pairs/<request_id>/retry": "401 202 404 404 404 404 404",
     "DELETE /api/v1/pairs/<request_id>": "401 204 404 404 404 404 404",
+    "GET /api/v1/refinements/<refinement_id>": "401 200 404 404 404 404 404",
+    "DELETE /api/v1/refinements/<refinement_id>": "401 204 404 404 404 404 404",
     "GET /api/v1/projects/<slug:slug>/export": API_REVIEWERS,
     "GET /api/v1/projects/<slug:slug>/export/manifest": API_REVIEWERS,
     "GET /api/v1/projects/<slug:slug>/export/count": API_REVIEWERS,
