@@ -12,6 +12,7 @@ export class FirstPrompt {
     this.drawnPart = dialog.querySelector("[data-part=drawn]");
     this.problem = dialog.querySelector("[data-part=problem]");
     this.drawn = null;
+    this.draws = 0;
     for (const button of dialog.querySelectorAll("[data-first]")) button.addEventListener("click", () => this[button.dataset.first]());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -26,8 +27,12 @@ export class FirstPrompt {
   }
 
   async draw() {
+    this.draws += 1;
+    const number = this.draws;
     try {
       const { ok, data } = await send("POST", `${this.url}/prompts/draw`, { other_than: this.drawn?.id ?? null });
+      // Meanwhile another one was asked for, or the person chose to write.
+      if (number !== this.draws) return;
       if (ok) this.show(data);
       else this.problem.textContent = data?.detail ?? "";
     } catch (error) {
@@ -37,6 +42,7 @@ export class FirstPrompt {
   }
 
   write() {
+    this.draws += 1;
     this.show(null);
     this.form.elements.content.focus();
   }
