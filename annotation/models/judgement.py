@@ -28,9 +28,11 @@ class Assignment(models.Model):
     """One person's turn at one comparison. Handing it to them again renews the same row, with its draft."""
 
     class State(models.TextChoices):
-        """Active holds a place until `expires_at`; all others are over."""
+        """Active and reserved hold a place until `expires_at`; all others are over."""
 
         ACTIVE = "active", "active"
+        RESERVED = "reserved", "reserved"
+        """The one that comes next, fetched while the person is still at another."""
         SUBMITTED = "submitted", "submitted"
         SKIPPED = "skipped", "skipped"
         FLAGGED = "flagged", "flagged"
@@ -58,6 +60,9 @@ class Assignment(models.Model):
             models.UniqueConstraint(fields=["comparison", "annotator"], name="assignment_once"),
             models.UniqueConstraint(
                 fields=["annotator", "project"], condition=Q(state="active"), name="assignment_one_in_hand"
+            ),
+            models.UniqueConstraint(
+                fields=["annotator", "project"], condition=Q(state="reserved"), name="assignment_one_ahead"
             ),
         ]
         indexes = [
@@ -149,8 +154,11 @@ class Edit(models.Model):
 class Flag(models.Model):
     """Why a person would not judge a comparison; it waits for a reviewer."""
 
+    SKIPPED_BY_EVERYONE = "skipped_by_everyone"
+    """A reason that nobody gives: the last person of the project to whom it could go has skipped it."""
+
     class Reason(models.TextChoices):
-        """What is wrong with it."""
+        """What a person says is wrong with it."""
 
         UNSAFE = "unsafe", "unsafe content"
         PERSONAL_DATA = "personal_data", "personal data"
@@ -159,7 +167,9 @@ class Flag(models.Model):
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="flags")
     annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="flags")
-    reason = models.CharField(max_length=32, choices=Reason)
+    reason = models.CharField(
+        max_length=32, choices=[*Reason.choices, (SKIPPED_BY_EVERYONE, "skipped by everyone")]
+    )
     comment = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -8,7 +8,7 @@ from annotation.services.judging import (
     flag_resolve,
     judgement_submit,
 )
-from annotation.services.leasing import comparison_create, comparison_next, draft_save
+from annotation.services.leasing import comparison_ahead, comparison_create, comparison_next, draft_save
 from annotation.services.people import NewAnnotator, annotators_create, membership_set
 from annotation.services.preferences import ImportCounts, preferences_import
 from annotation.services.projects import project_create, project_deploy
@@ -37,6 +37,7 @@ __all__ = [
     "PromptCounts",
     "Verdict",
     "annotators_create",
+    "comparison_ahead",
     "comparison_create",
     "comparison_flag",
     "comparison_next",

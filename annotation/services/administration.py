@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.services import audit_record
 from annotation.models import Assignment, Membership, Project
+from annotation.services.leasing import HOLDING
 
 SETTINGS = frozenset(
     {
@@ -48,7 +49,7 @@ def membership_remove(membership: Membership, *, actor: User) -> None:
     """The person leaves the project: what they hold goes to others, what they judged stays."""
     with transaction.atomic():
         Assignment.objects.filter(
-            project=membership.project, annotator=membership.user, state=Assignment.State.ACTIVE
+            project=membership.project, annotator=membership.user, state__in=HOLDING
         ).update(state=Assignment.State.EXPIRED)
         data = {"user": membership.user.username, "role": membership.role}
         audit_record(actor, "membership.remove", membership.project, data)

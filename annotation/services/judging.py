@@ -12,6 +12,7 @@ from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Mem
 from annotation.records import Strength
 from annotation.services.checking import check_follow_up, check_of, check_passed
 from annotation.services.leasing import (
+    UNFINISHED,
     breaks,
     is_open_to,
     locked_assignment,
@@ -20,7 +21,7 @@ from annotation.services.leasing import (
 )
 from annotation.services.overlap import num_more_needed
 from annotation.services.refining import refined_by
-from annotation.services.statements import assignment_submit
+from annotation.services.statements import assignment_submit, is_left_to_someone
 from annotation.tags import unknown_tags
 
 State = Assignment.State
@@ -68,15 +69,25 @@ def judgement_submit(
 
 
 def comparison_skip(*, comparison_id: int, annotator: User, lease: uuid.UUID, reason: str = "") -> None:
-    """Give the comparison back for others; it does not come to this person again. Twice is once."""
+    """Give the comparison back for others; it does not come to this person again. Twice is once.
+
+    Where everyone of the project has had their turn at it, it goes to a reviewer.
+    """
     with transaction.atomic():
-        _, assignment = locked_assignment(comparison_id, annotator)
+        comparison, assignment = locked_assignment(comparison_id, annotator)
         if assignment.state == State.SKIPPED:
             return
         _refuse_unassigned(assignment, lease)
         assignment.state = State.SKIPPED
         assignment.save(update_fields=["state"])
-        audit_record(annotator, "comparison.skip", assignment.comparison, {"reason": reason})
+        audit_record(annotator, "comparison.skip", comparison, {"reason": reason})
+        if comparison.state == Comparison.State.OPEN and not is_left_to_someone(comparison):
+            Flag.objects.update_or_create(
+                comparison=comparison, annotator=annotator, defaults={"reason": Flag.SKIPPED_BY_EVERYONE}
+            )
+            comparison.state = Comparison.State.FLAGGED
+            comparison.save(update_fields=["state"])
+            audit_record(None, "comparison.flag", comparison, {"reason": Flag.SKIPPED_BY_EVERYONE})
 
 
 def comparison_flag(
@@ -100,6 +111,7 @@ def comparison_flag(
 def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
     """A reviewer's word on a flagged comparison: hand it out again, or withdraw it for good.
 
+    What everyone had skipped goes out to them once more.
     Raises Conflict where the comparison is not flagged.
     """
     with transaction.atomic():
@@ -112,6 +124,9 @@ def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
         reopened = Comparison.State.FULL if is_full else Comparison.State.OPEN
         locked.state = reopened if keep else Comparison.State.WITHDRAWN
         locked.save(update_fields=["state"])
+        if keep and locked.flags.filter(reason=Flag.SKIPPED_BY_EVERYONE).exists():
+            locked.assignments.filter(state=State.SKIPPED).update(state=State.EXPIRED)
+            locked.flags.filter(reason=Flag.SKIPPED_BY_EVERYONE).delete()
         audit_record(actor, "comparison.resolve", locked, {"state": locked.state})
 
 
@@ -126,7 +141,7 @@ def _submitted(assignment: Assignment, idempotency_key: str) -> Judgement:
 def _refuse_unassigned(assignment: Assignment, lease: uuid.UUID) -> None:
     if assignment.lease != lease:
         raise Forbidden("This lease is not yours for this comparison: ask for the next one.")
-    if assignment.state not in (State.ACTIVE, State.EXPIRED):
+    if assignment.state not in UNFINISHED:
         raise Forbidden(f"You have {assignment.state} this comparison: ask for the next one.")
 
 

@@ -16,7 +16,7 @@ from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Membership, Project, Prompt, Response
 from annotation.records import Message
-from annotation.services.checking import WorkStopped, check_hand_out
+from annotation.services.checking import WorkStopped, check_hand_out, must_qualify
 from annotation.services.exposure import refuse_not_opted_in, refuse_overexposed
 from annotation.services.masking import message_masked
 from annotation.services.statements import (
@@ -25,12 +25,17 @@ from annotation.services.statements import (
     comparison_lock,
     free_comparison_lock,
     own_assignment,
+    place_renew,
     place_take,
 )
 from annotation.services.waiting import own_queue, ready_pair_take, wait_end, wait_note
 
 State = Assignment.State
 IN_HAND = "assignment_one_in_hand"
+AHEAD = "assignment_one_ahead"
+HOLDING = frozenset({State.ACTIVE, State.RESERVED})
+UNFINISHED = HOLDING | {State.EXPIRED}
+"""States in which a person may still write and judge."""
 MAX_TRIES = 3
 
 
@@ -69,17 +74,42 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
         work = at_work(project, annotator)
         refuse_paused(work.member)
         refuse_not_opted_in(project, work.member)
-        if work.held is not None and _renew(work.held, project, annotator):
-            return work.held
-        refuse_overexposed(project, annotator)
         try:
+            active = _renew(work.held, project, annotator, State.ACTIVE)
+            if active is not None:
+                return active
+            refuse_overexposed(project, annotator)
             check = check_hand_out(project, annotator, work, _lease_end(project))
-            return check or _own_or_shared(project, annotator)
+            return check or _own_or_shared(project, annotator, work.reserved)
         except IntegrityError as error:
             if not breaks(error, IN_HAND):
                 raise
         # The same person was handed one at the same moment, in another window: that one it is.
     raise Conflict("You are asking for comparisons in several places at once: use one.")
+
+
+def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
+    """What `comparison_next` will give once the person is done with what they hold, kept for them until then.
+
+    Leased like that; None where nothing is left, where a pair that was written for them comes next, where
+    checks are mixed into the work (one that takes the place of what is kept would stand out), and where
+    how much a person sees is counted.
+    """
+    for _ in range(MAX_TRIES):
+        work = at_work(project, annotator)
+        refuse_paused(work.member)
+        has_checks = project.gold_share or (work.member is not None and must_qualify(project, work.member))
+        if has_checks or project.sensitive:
+            return None
+        if own_queue(project, annotator).ready is not None:
+            return None
+        try:
+            reserved = _renew(work.reserved, project, annotator, State.RESERVED)
+            return reserved or _lease(project, annotator, State.RESERVED)
+        except IntegrityError as error:
+            if not breaks(error, AHEAD):
+                raise
+    return None
 
 
 def held_put_aside(project: Project, annotator: User) -> None:
@@ -102,11 +132,11 @@ def draft_save(
     """
     with transaction.atomic():
         comparison, assignment = locked_assignment(comparison_id, annotator)
-        if assignment.state not in (State.ACTIVE, State.EXPIRED):
+        if assignment.state not in UNFINISHED:
             raise Conflict(f"This comparison is {assignment.state} already: go on with the next one.")
         assignment.draft = _draft_kept(comparison, draft)
         now = timezone.now()
-        if assignment.state == State.ACTIVE and assignment.expires_at > now:
+        if assignment.state in HOLDING and assignment.expires_at > now:
             assignment.expires_at = now + timedelta(seconds=comparison.project.lease_seconds)
         assignment.save(update_fields=["draft", "expires_at"])
     return assignment
@@ -148,9 +178,9 @@ def is_open_to(comparison: Comparison, assignment: Assignment) -> bool:
     if comparison.state not in Comparison.JUDGEABLE:
         return False
     now = timezone.now()
-    if assignment.state == State.ACTIVE and assignment.expires_at > now:
+    if assignment.state in HOLDING and assignment.expires_at > now:
         return True
-    others = Assignment.objects.filter(comparison=comparison, state=State.ACTIVE, expires_at__gt=now).exclude(
+    others = Assignment.objects.filter(comparison=comparison, state__in=HOLDING, expires_at__gt=now).exclude(
         annotator_id=assignment.annotator_id
     )
     return comparison.num_judgements + others.count() < comparison.needed
@@ -170,32 +200,38 @@ def _draft_kept(comparison: Comparison, draft: dict[str, Any]) -> dict[str, Any]
     return {**draft, "next_message": message_masked(comparison.project, earlier, draft["next_message"])}
 
 
-def _renew(assignment: Assignment, project: Project, annotator: User) -> bool:
-    """Prolong what the person holds; False, and it is put aside, where it is no longer open to them."""
+def _renew(
+    held: Assignment | None, project: Project, annotator: User, state: Assignment.State
+) -> Assignment | None:
+    """Prolong what the person holds, from now on in `state`; None, and it is put aside, where it is not
+    open to them any more. What was kept for them before a new round began is not."""
+    if held is None:
+        return None
     with transaction.atomic():
-        locked = comparison_lock(assignment.comparison_id, annotator)
-        assert locked is not None, assignment
+        locked = comparison_lock(held.comparison_id, annotator)
+        assert locked is not None, held
         comparison, _ = locked
-        assignment.refresh_from_db(fields=["state", "expires_at", "draft"])
-        if assignment.state != State.ACTIVE:
-            return False
-        if not is_open_to(comparison, assignment):
-            assignment.state = State.EXPIRED
-            assignment.save(update_fields=["state"])
-            return False
-        assignment.expires_at = _lease_end(project)
-        assignment.save(update_fields=["expires_at"])
-    assignment.comparison = comparison
-    return True
+        is_late = held.state == State.RESERVED and comparison.round != project.current_round
+        if comparison.state in Comparison.JUDGEABLE and not is_late:
+            now = timezone.now()
+            renewed = place_renew(held, comparison, now, _lease_end(project), state)
+            if renewed is not None:
+                renewed.comparison = comparison
+                return renewed
+        Assignment.objects.filter(pk=held.pk, state=held.state).update(state=State.EXPIRED)
+    return None
 
 
-def _own_or_shared(project: Project, annotator: User) -> Assignment | None:
-    """A pair that was written for this person, else one of everybody's; how long they wait is noted."""
+def _own_or_shared(project: Project, annotator: User, reserved: Assignment | None) -> Assignment | None:
+    """A pair that was written for this person, else what was kept for them, else one of everybody's; how
+    long they wait is noted."""
     queue = own_queue(project, annotator)
     own = ready_pair_take(project, annotator, queue)
     if own is not None:
         return own
-    assignment = _lease(project, annotator)
+    assignment = _renew(reserved, project, annotator, State.ACTIVE) or _lease(
+        project, annotator, State.ACTIVE
+    )
     if assignment is None and not wait_note(project, annotator, queue):
         # Another window of theirs was handed one at the same moment: that one it is.
         return comparison_next(project, annotator)
@@ -204,11 +240,11 @@ def _own_or_shared(project: Project, annotator: User) -> Assignment | None:
     return assignment
 
 
-def _lease(project: Project, annotator: User) -> Assignment | None:
+def _lease(project: Project, annotator: User, state: Assignment.State) -> Assignment | None:
     """Hand out the first comparison with a place; where all that is left is locked, wait for the locks."""
     passed_over: list[int] = []
     for search in Search:
-        while (found := _lease_one(project, annotator, passed_over, search)) is not None:
+        while (found := _lease_one(project, annotator, passed_over, search, state)) is not None:
             comparison, assignment = found
             if assignment is not None:
                 assignment.comparison = comparison
@@ -218,7 +254,7 @@ def _lease(project: Project, annotator: User) -> Assignment | None:
 
 
 def _lease_one(
-    project: Project, annotator: User, passed_over: list[int], search: Search
+    project: Project, annotator: User, passed_over: list[int], search: Search, state: Assignment.State
 ) -> tuple[Comparison, Assignment | None] | None:
     """A transaction of its own, so that nobody ever waits for one lock while holding another."""
     with transaction.atomic():
@@ -226,7 +262,7 @@ def _lease_one(
         comparison = free_comparison_lock(project, annotator, now, passed_over, search)
         if comparison is None:
             return None
-        return comparison, place_take(comparison, annotator, now, _lease_end(project))
+        return comparison, place_take(comparison, annotator, now, _lease_end(project), state)
 
 
 def _lease_end(project: Project) -> datetime:

@@ -31,7 +31,8 @@ FROM (
         (SELECT count(*) FROM annotation_judgement j
          WHERE j.comparison_id = locked.id AND j.standing IN ('counted', 'superseded')) AS num,
         (SELECT count(*) FROM annotation_assignment a
-         WHERE a.comparison_id = locked.id AND a.state = 'active' AND a.expires_at > %(now)s) AS held,
+         WHERE a.comparison_id = locked.id AND a.state IN ('active', 'reserved')
+             AND a.expires_at > %(now)s) AS held,
         EXISTS (SELECT FROM annotation_judgement j
                 WHERE j.comparison_id = locked.id AND j.standing = 'decision') AS decided
     FROM annotation_comparison locked WHERE locked.id = ANY(%(comparisons)s)

@@ -25,7 +25,7 @@ JOIN annotation_response r ON r.id = c.right_id
 """
 
 HELD = f"""
-SELECT {MEMBER}, {ASSIGNMENT}, (
+SELECT {MEMBER}, {ASSIGNMENT}, {columns(Assignment, "ahead")}, (
     SELECT max(id) FROM annotation_assignment
     WHERE annotator_id = %(annotator)s AND project_id = %(project)s
 )
@@ -33,6 +33,14 @@ FROM (VALUES (%(annotator)s, %(project)s)) AS person (annotator_id, project_id)
 LEFT JOIN annotation_membership m ON m.user_id = person.annotator_id AND m.project_id = person.project_id
 LEFT JOIN annotation_assignment a ON a.annotator_id = person.annotator_id
     AND a.project_id = person.project_id AND a.state = 'active'
+LEFT JOIN annotation_assignment ahead ON ahead.annotator_id = person.annotator_id
+    AND ahead.project_id = person.project_id AND ahead.state = 'reserved'
+"""
+
+PLACES_HELD = """
+    SELECT count(*) FROM annotation_assignment held
+    WHERE held.comparison_id = {comparison} AND held.state IN ('active', 'reserved')
+      AND held.expires_at > %(now)s
 """
 
 # The holders that the subquery counts may be out of date by the time the row is locked: GIVE counts again.
@@ -48,10 +56,7 @@ WITH c AS (
           SELECT own.state FROM annotation_assignment own
           WHERE own.comparison_id = c.id AND own.annotator_id = %(annotator)s
       ), 'expired')
-      AND c.num_judgements + (
-          SELECT count(*) FROM annotation_assignment held
-          WHERE held.comparison_id = c.id AND held.state = 'active' AND held.expires_at > %(now)s
-      ) < c.needed
+      AND c.num_judgements + ({PLACES_HELD.format(comparison="c.id")}) < c.needed
     ORDER BY c.id LIMIT 1
     FOR UPDATE OF c {{locked}}
 )
@@ -66,12 +71,20 @@ NEWEST_OWN = """COALESCE((
 GIVE = f"""
 INSERT INTO annotation_assignment AS a
     (project_id, comparison_id, annotator_id, lease, expires_at, state, draft, created_at)
-SELECT %(project)s, %(comparison)s, %(annotator)s, %(lease)s, %(expires_at)s, 'active', '{{}}', %(now)s
-WHERE %(places)s > (
-    SELECT count(*) FROM annotation_assignment held
-    WHERE held.comparison_id = %(comparison)s AND held.state = 'active' AND held.expires_at > %(now)s
+SELECT %(project)s, %(comparison)s, %(annotator)s, %(lease)s, %(expires_at)s, %(state)s, '{{}}', %(now)s
+WHERE %(places)s > ({PLACES_HELD.format(comparison="%(comparison)s")})
+ON CONFLICT (comparison_id, annotator_id)
+    DO UPDATE SET state = EXCLUDED.state, expires_at = EXCLUDED.expires_at
+RETURNING {ASSIGNMENT}
+"""
+
+# Whoever still has time has a place; who has not must find one that the others have left.
+RENEW = f"""
+UPDATE annotation_assignment a SET state = %(state)s, expires_at = %(expires_at)s
+WHERE a.id = %(assignment)s AND a.state = %(held_as)s AND (
+    a.expires_at > %(now)s
+    OR %(places)s > ({PLACES_HELD.format(comparison="a.comparison_id")} AND held.id <> a.id)
 )
-ON CONFLICT (comparison_id, annotator_id) DO UPDATE SET state = 'active', expires_at = EXCLUDED.expires_at
 RETURNING {ASSIGNMENT}
 """
 
@@ -86,6 +99,14 @@ FOR UPDATE OF c
 OWN = f"""
 SELECT {ASSIGNMENT} FROM annotation_assignment a
 WHERE a.comparison_id = %(comparison)s AND a.annotator_id = %(annotator)s
+"""
+
+LEFT = """
+SELECT 1 FROM annotation_membership m WHERE m.project_id = %(project)s AND NOT EXISTS (
+    SELECT FROM annotation_assignment a
+    WHERE a.comparison_id = %(comparison)s AND a.annotator_id = m.user_id
+      AND a.state IN ('submitted', 'skipped', 'flagged')
+) LIMIT 1
 """
 
 SUBMIT = """
@@ -109,6 +130,8 @@ class AtWork:
     """None for an admin of the whole site."""
     held: Assignment | None
     """What they hold, whether or not its time has run out."""
+    reserved: Assignment | None
+    """What is kept for them to come next, whether or not its time has run out."""
     latest: int | None
     """The id of the assignment made for them last."""
 
@@ -117,10 +140,11 @@ def at_work(project: Project, annotator: User) -> AtWork:
     """Where the annotator is in the project."""
     row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk})
     assert row is not None
-    held = row[num_columns(Membership)] is not None
+    held_at = num_columns(Membership)
     return AtWork(
         member=_member(row, 0),
-        held=load(Assignment, row, start=num_columns(Membership)) if held else None,
+        held=_assignment(row, held_at),
+        reserved=_assignment(row, held_at + num_columns(Assignment)),
         latest=row[-1],
     )
 
@@ -154,11 +178,11 @@ def free_comparison_lock(
 
 
 def place_take(
-    comparison: Comparison, annotator: User, now: datetime, expires_at: datetime
+    comparison: Comparison, annotator: User, now: datetime, expires_at: datetime, state: Assignment.State
 ) -> Assignment | None:
     """Hand the locked comparison to the person, or None where others hold all its places.
 
-    Raises IntegrityError where they hold another one of the project.
+    Raises IntegrityError where they hold another one of the project in this state.
     """
     row = fetch_one(
         GIVE,
@@ -169,6 +193,29 @@ def place_take(
             "lease": uuid.uuid4(),
             "now": now,
             "expires_at": expires_at,
+            "state": state,
+            "places": comparison.needed - comparison.num_judgements,
+        },
+    )
+    return None if row is None else load(Assignment, row)
+
+
+def place_renew(
+    held: Assignment, comparison: Comparison, now: datetime, expires_at: datetime, state: Assignment.State
+) -> Assignment | None:
+    """Prolong what a person holds of the locked comparison, from now on in `state`.
+
+    None where they hold it no longer as they did, or others have taken all its places. Raises
+    IntegrityError where they hold another one of the project in this state.
+    """
+    row = fetch_one(
+        RENEW,
+        {
+            "assignment": held.pk,
+            "held_as": held.state,
+            "now": now,
+            "expires_at": expires_at,
+            "state": state,
             "places": comparison.needed - comparison.num_judgements,
         },
     )
@@ -191,6 +238,11 @@ def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None
     return None if row is None else load(Assignment, row)
 
 
+def is_left_to_someone(comparison: Comparison) -> bool:
+    """Whether there is anyone in the project who has not judged, skipped or flagged the comparison."""
+    return fetch_one(LEFT, {"project": comparison.project_id, "comparison": comparison.pk}) is not None
+
+
 def assignment_submit(assignment: Assignment, *, more: int = 0) -> None:
     """End the assignment with a judgement; its comparison is full if that was the last one needed.
 
@@ -198,6 +250,10 @@ def assignment_submit(assignment: Assignment, *, more: int = 0) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(SUBMIT, {"assignment": assignment.pk, "more": more})
+
+
+def _assignment(row: Row, start: int) -> Assignment | None:
+    return None if row[start] is None else load(Assignment, row, start=start)
 
 
 def _member(row: Row, start: int) -> Membership | None:

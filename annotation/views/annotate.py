@@ -12,11 +12,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
+from accounts.models import User
 from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
-from annotation.services import comparison_next, unfinished_requests
+from annotation.services import comparison_ahead, comparison_next, unfinished_requests
 from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
 
 SCALE = (
@@ -56,9 +57,14 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_POST
 def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
-    """The comparison that is this person's turn, rendered; or the word that there is none."""
+    """The comparison that is this person's turn, rendered; or the word that there is none.
+
+    With `?ahead=1` the one after it, for the page to keep while the person reads.
+    """
     user = signed_in(request)
     project = project_for(user, slug)
+    if "ahead" in request.GET:
+        return _ahead(request, project, user)
     try:
         assignment = comparison_next(project, user)
     except (ExposureReached, NotOptedIn) as refusal:
@@ -66,6 +72,14 @@ def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
     if assignment is None:
         waiting = any(each.state != "failed" for each in unfinished_requests(project, user))
         return render(request, "annotation/_nothing.html", {"waiting": waiting})
+    return render(request, "annotation/_comparison.html", _comparison_context(project, assignment))
+
+
+def _ahead(request: HttpRequest, project: Project, user: User) -> HttpResponse:
+    """The comparison that will be this person's turn after the one in hand, rendered; 204 for none."""
+    assignment = comparison_ahead(project, user)
+    if assignment is None:
+        return HttpResponse(status=204)
     return render(request, "annotation/_comparison.html", _comparison_context(project, assignment))
 
 
