@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from annotation.models import Assignment, Comparison, Judgement, Project, Side
 from annotation.records import Strength
-from annotation.services import Verdict, comparison_next, judgement_submit
+from annotation.services import Verdict, comparison_ahead, comparison_next, judgement_submit
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +62,24 @@ def test_a_comparison_is_never_handed_to_more_people_than_it_needs(
         # And nobody comes away empty-handed while there is a place.
         assert sum(one is not None for one in handed) == min(NUM_CLIENTS, overlap * num_comparisons)
         Assignment.objects.all().delete()
+
+
+def test_what_is_kept_ahead_counts_as_a_place_for_people_who_ask_at_the_same_time() -> None:
+    project = make_project(overlap=2)
+    make_comparisons(project, 6)
+    annotators = people(project)
+
+    def ask(person: User) -> None:
+        comparison_next(project, person)
+        for _ in range(3):
+            comparison_ahead(project, person)
+            comparison_next(project, person)
+
+    all_at_once([partial(ask, person) for person in annotators] * 2)
+    holders = Counter(Assignment.objects.values_list("comparison_id", flat=True))
+    assert all(number <= 2 for number in holders.values()), holders
+    assert sum(holders.values()) == 12
+    assert set(Assignment.objects.values_list("state", flat=True)) == {"active", "reserved"}
 
 
 def test_one_person_in_two_windows_holds_one_comparison() -> None:

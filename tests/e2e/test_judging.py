@@ -136,7 +136,8 @@ def test_the_preview_of_an_edit_is_rendered(at_work: Callable[[], Window]) -> No
     assert page.locator("#preview script").count() == 0
 
 
-def test_skipping_hands_it_to_others(at_work: Callable[[], Window]) -> None:
+def test_skipping_hands_it_to_others(project: Project, at_work: Callable[[], Window]) -> None:
+    membership_set(project, user_create(username="aiko"), Role.ANNOTATOR)
     page = at_work().page
     number = shown_comparison(page)
     press(page, "s")

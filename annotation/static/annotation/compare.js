@@ -1,6 +1,7 @@
 /* The comparison page: fetches one comparison after another and hands keys and buttons to the one that is shown. */
 
 import { toast } from "../web/toast.js";
+import { Ahead, parsed } from "./ahead.js";
 import { Unreachable, fragment } from "./client.js";
 import { Comparison } from "./comparison.js";
 import { FirstPrompt } from "./first_prompt.js";
@@ -13,6 +14,7 @@ const place = document.getElementById("comparison");
 const doneToday = document.getElementById("done-today");
 const { next: nextUrl, api, preview: previewUrl } = place.dataset;
 
+const ahead = new Ahead(nextUrl);
 let current = null;
 let lookAgainTimer = 0;
 
@@ -51,13 +53,20 @@ addEventListener("pagehide", () => current?.leave());
 document.addEventListener("visibilitychange", () => document.hidden && current?.leave());
 showNext();
 
-/** Replace what is shown by the next comparison, or by the word that there is none. */
+/** Replace what is shown by the next comparison, or by the word that there is none; by the one kept ahead at once. */
 async function showNext() {
   clearTimeout(lookAgainTimer);
+  const kept = turns.pairs.some((pair) => pair.state === "ready") ? null : ahead.take();
+  if (kept) {
+    show(kept);
+    await takeUp(current);
+    return;
+  }
+  ahead.drop();
   place.setAttribute("aria-busy", "true");
   try {
     const { ok, status, html } = await fragment(nextUrl);
-    if (ok) show(html);
+    if (ok) show(parsed(html));
     else showProblem(status === 401 ? "You are logged out." : "The next comparison could not be fetched.", "Reload the page", () => location.reload());
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
@@ -67,10 +76,28 @@ async function showNext() {
   }
 }
 
-function show(html) {
+/** Tell the server that `shown`, which was kept ahead, is in hand now; what else it hands out is shown if nothing was done yet. */
+async function takeUp(shown) {
+  const { ok, html } = await fragment(nextUrl).catch((error) => {
+    if (!(error instanceof Unreachable)) throw error;
+    return { ok: false };
+  });
+  if (!ok || current !== shown) return;
+  const content = parsed(html);
+  const root = content.querySelector("[data-comparison]");
+  const isSame = root?.dataset.lease === shown.lease;
+  if (isSame) shown.countdown.extend(Number(root.dataset.seconds));
+  const hasNews = !isSame || content.querySelector("#comparison-draft").textContent !== shown.part("#comparison-draft").textContent;
+  if (hasNews && !shown.isTouched) {
+    shown.stop();
+    show(content);
+  }
+}
+
+function show(content) {
   const waited = current === null && place.querySelector("[data-nothing]") !== null;
   current = null;
-  place.innerHTML = html;
+  place.replaceChildren(content);
   const root = place.querySelector("[data-comparison]");
   if (!root) {
     lookAgainTimer = setTimeout(showNext, LOOK_AGAIN_MS);
@@ -80,6 +107,7 @@ function show(html) {
   current = new Comparison(root, { api, previewUrl, events: { done, announce } });
   scrollTo({ top: 0 });
   if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
+  ahead.fetchSoon();
   if (turns.pairs.length) turns.refresh();
   announce("The next comparison is here.");
 }

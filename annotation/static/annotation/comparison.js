@@ -35,6 +35,7 @@ export class Comparison {
     this.choice = { preferred: null, strength: null };
     this.sending = false;
     this.isOver = false;
+    this.isTouched = false;
     this.draft = new Draft({
       key: `draft-${this.lease}`,
       save: (state, options) => this.saveDraft(state, options),
@@ -98,6 +99,7 @@ export class Comparison {
   }
 
   changed() {
+    this.isTouched = true;
     this.draft.change(this.state());
   }
 
