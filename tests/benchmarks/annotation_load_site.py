@@ -20,7 +20,7 @@ from django.db import connection, models
 from accounts.models import ApiToken, Role, User
 from accounts.rows import fetch_one
 from accounts.services import token_build
-from annotation.models import Comparison, Dialog, Membership, Project, Prompt, Response
+from annotation.models import Membership, Project, Prompt, Response
 from annotation.services import comparison_create, project_create
 from deploy.local.child import Child
 from deploy.local.programs import web_children
@@ -96,19 +96,21 @@ def fill_project(slug: str, *, num_comparisons: int, overlap: int) -> Project:
     )
     one = comparison_create(prompt=prompt, left=left, right=right, round_number=project.current_round)
     last = num_comparisons - 1
-    _copy(prompt, last, {"id": f"{prompt.pk} + n", "external_id": "n::text"})
-    _copy(one.dialog, last, {"id": f"{one.dialog_id} + n", "prompt_id": f"{prompt.pk} + n"})
-    _copy(left, last, {"id": f"{right.pk} + 2 * n - 1"})
-    _copy(right, last, {"id": f"{right.pk} + 2 * n"})
+    dialog_id = f"accord_spaced({one.dialog_id} / 16 + n)"
     sides = {"left_id": f"{right.pk} + 2 * n - 1", "right_id": f"{right.pk} + 2 * n"}
-    _copy(one, last, {"id": f"{one.pk} + n", "dialog_id": f"{one.dialog_id} + n", **sides})
+    _copy(prompt, last, {"id": f"{prompt.pk} + n", "external_id": "n::text"})
+    _copy(one.dialog, last, {"id": dialog_id, "prompt_id": f"{prompt.pk} + n"})
+    _copy(left, last, {"id": sides["left_id"]})
+    _copy(right, last, {"id": sides["right_id"]})
+    _copy(one, last, {"id": f"accord_spaced({one.pk} / 16 + n)", "dialog_id": dialog_id, **sides})
     with connection.cursor() as cursor:
-        for model in (Prompt, Dialog, Response, Comparison):
-            table = model._meta.db_table
+        for table in ("annotation_prompt", "annotation_response"):
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
             )
-            cursor.execute(f"ANALYZE {table}")
+        for table in ("annotation_dialog", "annotation_comparison"):  # their ids leave gaps
+            cursor.execute(f"SELECT setval('{table}_place', (SELECT max(id) / 16 FROM {table}))")
+        cursor.execute("ANALYZE")
     return project
 
 
