@@ -3,6 +3,7 @@
 from django.urls import path
 
 from alignment import gate_views, own_work_views, token_views, views
+from alignment import erasing_views, gate_views, token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -17,5 +18,6 @@ urlpatterns = [
     path("programs/<int:pk>/tokens/", token_views.program_tokens, name="program-tokens"),
     path("work/", own_work_views.own_work_page, name="own-work"),
     path("work/<slug:slug>/", own_work_views.own_judgements_page, name="own-judgements"),
+    path("erase/", erasing_views.erase, name="erase"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

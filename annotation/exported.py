@@ -33,7 +33,7 @@ class Choices:
 
 def judgements_matching(project: Project, chosen: PreferenceFilter) -> QuerySet[Judgement]:
     """The usable judgements that the filter takes, in no order."""
-    found = usable_judgements(project)
+    found = usable_judgements(project).filter(comparison__erased_at=None)
     prompt = "comparison__dialog__prompt"
     wanted = {
         "comparison__round__in": chosen.rounds,

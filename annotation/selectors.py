@@ -38,7 +38,7 @@ class ComparisonCounts:
 
 def prompts(project: Project, split: str) -> QuerySet[Prompt]:
     """The project's prompts of one split ("train" or "holdout"), oldest first."""
-    return Prompt.objects.filter(project=project, split=split).order_by("pk")
+    return Prompt.objects.filter(project=project, split=split, erased_at=None).order_by("pk")
 
 
 def judgement_count(project: Project, round_number: int) -> int:
@@ -98,7 +98,7 @@ def judgement_counts(project: Project) -> list[JudgementCount]:
 def preference_records(project: Project, *, rounds: set[int] | None = None) -> Iterator[PreferenceRecord]:
     """The project's judgements as preference records, oldest first; `id` is the judgement's own.
 
-    As `judgement_count` counts them. Reads in chunks: memory does not grow.
+    As `judgement_count` counts them, but for erased ones. Reads in chunks: memory does not grow.
     """
     for judgement in _judgements(project, rounds).iterator(chunk_size=RECORD_CHUNK):
         yield record_of(judgement, str(judgement.pk))
@@ -149,7 +149,7 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
         RankedResponse(content=rejected.content, model=rejected.model_name, origin="rejected"),
     ]
     edit = getattr(judgement, "edit", None)
-    if edit is not None:
+    if edit is not None and edit.erased_at is None:
         ranked.insert(0, RankedResponse(content=edit.content, model=edit.model_name, origin="edited"))
     prompt = comparison.dialog.prompt
     return PreferenceRecord(
@@ -175,7 +175,7 @@ def usable_judgements(project: Project) -> QuerySet[Judgement]:
 
 
 def _judgements(project: Project, rounds: set[int] | None) -> QuerySet[Judgement]:
-    found = with_parts(usable_judgements(project)).order_by("pk")
+    found = with_parts(usable_judgements(project).filter(comparison__erased_at=None)).order_by("pk")
     return found if rounds is None else found.filter(comparison__round__in=rounds)
 
 

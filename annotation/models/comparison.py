@@ -82,6 +82,8 @@ class Comparison(models.Model):
     """The check that this tests a person with; annotators must not be able to tell."""
     predicted = models.FloatField(null=True, blank=True)
     """A reward model's probability that left is better; null where none was asked."""
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """Since when its texts are gone: its judgements count, and are exported and trained on no more."""
 
     class Meta:
         constraints = [

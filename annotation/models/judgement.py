@@ -146,6 +146,8 @@ class Edit(models.Model):
     content = models.TextField()
     model_name = models.CharField(max_length=200, default="person")
     """Who wrote it; another name than "person" where it was imported, or a model refined the answer to it."""
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """Since when its text is gone: it counts, and is part of no record any more."""
 
     def __str__(self) -> str:
         return f"edit of {self.judgement_id}"

@@ -23,6 +23,8 @@ class Prompt(models.Model):
     context = models.JSONField()
     split = models.CharField(max_length=8, choices=Split, default=Split.TRAIN)
     created_at = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """Since when its texts are gone: it is asked and trained on no more."""
 
     class Meta:
         ordering = ["id"]

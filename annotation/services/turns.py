@@ -101,7 +101,7 @@ def prompt_take(project: Project, annotator: User, *, prompt_id: int) -> PairReq
     _refuse_unless_live(project)
     with transaction.atomic():
         rows = Prompt.objects.select_for_update(no_key=True).select_related("project")
-        prompt = rows.filter(project=project, pk=prompt_id, split=Prompt.Split.TRAIN).first()
+        prompt = rows.filter(project=project, pk=prompt_id, split=Prompt.Split.TRAIN, erased_at=None).first()
         if prompt is None:
             raise NotFound(_("There is no such prompt in this project: draw another one."))
         waited_for = PairRequest.objects.filter(

@@ -189,6 +189,7 @@ class Site:
             "POST /projects/new/": {"name": "No slug"},
             "POST /rounds/new/": {"project": "nowhere"},
             "POST /projects/<slug:slug>/settings/": {"name": ""},
+            "POST /erase/": {"what": "person", "name": "nobody"},
             "POST /account/": {"name": "nightly", "days": "30"},
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
             "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},

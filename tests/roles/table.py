@@ -46,6 +46,8 @@ TABLE = {
     "GET /models/": SITE_REVIEWERS,
     "GET /models/<int:pk>/": SITE_REVIEWERS,
     "GET /models/<int:pk>/tokens/": SITE_ADMINS,
+    "GET /erase/": SITE_ADMINS,
+    "POST /erase/": "302 403 403 403 403 403 422",
     # Pages of a project.
     "GET /projects/": EVERYBODY,
     "GET /projects/new/": SITE_ADMINS,
