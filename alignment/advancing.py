@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.errors import AccordError
 from alignment.messages import program_run_send
 from alignment.models import Program, Round, Stage
 from alignment.stages import STAGES, StageDefinition
+from webhooks.events import Event
+from webhooks.services import emit
 
 MAX_ATTEMPTS = 3
 LOCK_SPACE = 0x41434344
@@ -54,7 +56,9 @@ def _step(round_id: int) -> bool:
             return False
     round_.state = Round.State.FINISHED
     round_.finished_at = timezone.now()
-    round_.save(update_fields=["state", "finished_at"])
+    with transaction.atomic():
+        round_.save(update_fields=["state", "finished_at"])
+        emit(Event.ROUND_FINISHED, _told(round_), project=round_.project_id)
     return False
 
 
@@ -72,7 +76,12 @@ def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
         stage_fail(stage, f"{failed.name}: {failed.error}")
         return False
     if not definition.poll(stage):
-        stage.save(update_fields=["state", "done", "total", "unit"])
+        with transaction.atomic():
+            waited = Stage.objects.filter(pk=stage.pk, state=Stage.State.WAITING).exists()
+            stage.save(update_fields=["state", "done", "total", "unit"])
+            if stage.name == Stage.Name.GATE and stage.state == Stage.State.WAITING and not waited:
+                told = {**_told(stage.round), "stage": stage.name}
+                emit(Event.GATE_WAITING, told, project=stage.round.project_id)
         return False
     stage.result = definition.finish(stage)
     stage.state = Stage.State.FINISHED
@@ -89,8 +98,16 @@ def stage_fail(stage: Stage, sentence: str) -> None:
     stage.state = Stage.State.FAILED
     stage.error = sentence
     stage.finished_at = timezone.now()
-    stage.save()
-    Round.objects.filter(pk=stage.round_id).update(state=Round.State.FAILED, finished_at=timezone.now())
+    with transaction.atomic():
+        stage.save()
+        Round.objects.filter(pk=stage.round_id).update(state=Round.State.FAILED, finished_at=timezone.now())
+        told = {**_told(stage.round), "stage": stage.name}
+        emit(Event.ROUND_FAILED, told, project=stage.round.project_id, texts={"error": sentence})
+
+
+def _told(round_: Round) -> dict[str, object]:
+    """What webhooks tell of every round."""
+    return {"project": round_.project.slug, "round": round_.pk, "number": round_.number}
 
 
 def _programs_follow(stage: Stage) -> Program | None:

@@ -116,7 +116,8 @@ def scrub_rounds(erasure: Erasure) -> None:
             erasure.rows["gate pairs"] += 1
     stages = Stage.objects.filter(round__project__slug__in=erasure.projects)
     programs = Program.objects.filter(stage__round__project__slug__in=erasure.projects)
-    for row in (*stages, *programs):
+    rows: list[Stage | Program] = [*stages, *programs]
+    for row in rows:
         scrubbed = _scrubbed(row.result, needles)
         if scrubbed != row.result:
             type(row)._default_manager.filter(pk=row.pk).update(result=scrubbed)

@@ -35,6 +35,7 @@ from annotation.models import (
     Refinement,
     Response,
 )
+from webhooks.services import texts_forget
 
 ERASED = "[erased]"
 """What stands where a text was."""
@@ -128,6 +129,9 @@ def _erase_from(dialog: Dialog, turn: int, erasure: Erasure) -> None:
     _blank(Flag.objects.filter(comparison__in=erased), "comment", "flags", erasure)
     _erase_audit_texts("annotation.comparison", erased.values_list("pk", flat=True), erasure)
     _erase_requests(PairRequest.objects.filter(dialog=dialog, turn__gte=turn), erasure)
+    erasure.rows["webhook deliveries"] += texts_forget(
+        judgements=judgements.values_list("pk", flat=True), comparisons=erased.values_list("pk", flat=True)
+    )
 
 
 def _erase_judging(user: User, erasure: Erasure) -> None:
@@ -141,6 +145,10 @@ def _erase_judging(user: User, erasure: Erasure) -> None:
     _erase_said(judgements, Assignment.objects.filter(annotator=user), erasure)
     _blank(Flag.objects.filter(annotator=user), "comment", "flags", erasure)
     _erase_requests(PairRequest.objects.filter(annotator=user), erasure)
+    flagged = Flag.objects.filter(annotator=user).values_list("comparison_id", flat=True)
+    erasure.rows["webhook deliveries"] += texts_forget(
+        judgements=judgements.values_list("pk", flat=True), comparisons=flagged
+    )
     # A client may have put anything into its key.
     for pk in judgements.values_list("pk", flat=True):
         Judgement.objects.filter(pk=pk).update(idempotency_key=f"erased/{pk}")

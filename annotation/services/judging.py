@@ -23,6 +23,8 @@ from annotation.services.overlap import num_more_needed
 from annotation.services.refining import refined_by
 from annotation.services.statements import assignment_submit, is_left_to_someone
 from annotation.tags import unknown_tags
+from webhooks.events import Event
+from webhooks.services import emit
 
 State = Assignment.State
 KEY_ONCE = "judgement_idempotency_key"
@@ -106,6 +108,8 @@ def comparison_flag(
             comparison.state = Comparison.State.FLAGGED
             comparison.save(update_fields=["state"])
         audit_record(annotator, "comparison.flag", comparison, {"reason": reason, "comment": comment})
+        data = {"project": comparison.project.slug, "comparison": comparison.pk, "reason": reason}
+        emit(Event.COMPARISON_FLAGGED, data, project=comparison.project_id, texts={"comment": comment})
 
 
 def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
@@ -191,6 +195,20 @@ def _judge(
         "judgement.submit",
         judgement,
         {"comparison": comparison.pk, "preferred": verdict.preferred, "strength": verdict.strength},
+    )
+    emit(
+        Event.JUDGEMENT_SUBMITTED,
+        {
+            "project": comparison.project.slug,
+            "comparison": comparison.pk,
+            "judgement": judgement.pk,
+            "round": comparison.round,
+            "preferred": verdict.preferred,
+            "strength": verdict.strength,
+            "edited": edited is not None,
+        },
+        project=comparison.project_id,
+        texts={"comment": verdict.comment, "edit": edited},
     )
     return judgement
 

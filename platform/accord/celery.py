@@ -26,6 +26,11 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": 2.0},
         },
+        "deliveries-due": {
+            "task": "webhooks.tasks.deliveries_due",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
         "jobs-due": {
             "task": "annotation.tasks.jobs_due",
             "schedule": 2.0,
@@ -34,5 +39,5 @@ app.conf.update(
     },
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["annotation", "alignment"])
+app.autodiscover_tasks(["webhooks", "annotation", "alignment"])
 app.autodiscover_tasks(["annotation"], related_name="import_tasks")

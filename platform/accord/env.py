@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -40,6 +41,10 @@ class Environment:
     import_max_bytes: int
     """How many bytes one imported file or folder may hold, unpacked."""
     import_max_rows: int
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...]
+    """Networks (`10.1.0.0/16`) that webhooks may reach although they are not public."""
+    webhook_ports: tuple[int, ...]
+    """Ports that webhooks may reach."""
 
 
 def settings_module_default() -> None:
@@ -68,6 +73,8 @@ def read_environment() -> Environment:
         judge_key_file=_file("JUDGE_KEY_FILE"),
         import_max_bytes=_number("IMPORT_MAX_BYTES", 16 * 1024**3),
         import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
+        webhook_networks=_networks("WEBHOOK_NETWORKS"),
+        webhook_ports=_ports("WEBHOOK_PORTS"),
     )
 
 
@@ -157,6 +164,20 @@ def _file(name: str) -> Path | None:
     if not path.is_file():
         raise SettingsError(f"{name} must name a file, and there is none at {path}.")
     return path
+
+
+def _networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _list(name))
+    except ValueError as error:
+        raise SettingsError(f"{name} must list networks such as 10.1.0.0/16: {error}.") from error
+
+
+def _ports(name: str) -> tuple[int, ...]:
+    parts = _list(name) or ("80", "443")
+    if not all(part.isdecimal() and 0 < int(part) < 65536 for part in parts):
+        raise SettingsError(f"{name} must list ports from 1 to 65535 such as 443,8443.")
+    return tuple(int(part) for part in parts)
 
 
 def _list(name: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "accounts",
+    "webhooks",
     "registry",
     "annotation",
     "alignment",
@@ -109,6 +110,8 @@ ACCORD_REPOSITORY = REPOSITORY
 ACCORD_JUDGE_KEY_FILE = ENV.judge_key_file
 ACCORD_IMPORT_MAX_BYTES = ENV.import_max_bytes
 ACCORD_IMPORT_MAX_ROWS = ENV.import_max_rows
+ACCORD_WEBHOOK_NETWORKS = ENV.webhook_networks
+ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
 ACCORD_PROGRAM_ENVIRONMENT = program_environment
 
 LOGGING = {

@@ -6,7 +6,7 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
-from web.views import account, home, models, preview
+from web.views import account, home, models, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -19,5 +19,9 @@ urlpatterns = [
     path("models/", models.model_list, name="models"),
     path("models/<int:pk>/", models.model_detail, name="model"),
     path("texts.js", cache_control(max_age=3600)(JavaScriptCatalog.as_view()), name="script-texts"),
+    path("webhooks/", webhooks.endpoints, name="webhooks"),
+    path("webhooks/<int:pk>/", webhooks.endpoint, name="webhook"),
+    path("webhooks/<int:pk>/<slug:deed>/", webhooks.endpoint_do, name="webhook-do"),
+    path("deliveries/<int:pk>/resend/", webhooks.resend, name="delivery-resend"),
     path("markdown/", preview.markdown_preview, name="markdown-preview"),
 ]

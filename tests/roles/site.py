@@ -22,6 +22,7 @@ from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
 from tests.annotation.factories import make_project
 from tests.e2e.sample_site import SampleSite, make_sample_site
+from webhooks.models import Delivery, Endpoint
 
 ROLES = (
     "anonymous",
@@ -123,6 +124,8 @@ class Site:
         program = Program.objects.filter(stage__round=sample.round).first()
         assert program is not None
         token = self.annotator.api_tokens.get(name="Nightly export")
+        endpoint = Endpoint.objects.create(url="https://example.org/", events=["round.failed"])
+        delivery = Delivery.objects.create(endpoint=endpoint, event="round.failed", body={}, state="failed")
         member = project.memberships.get(user=sample.colleague)
         lost = ImportJob.objects.get(file_name="lost.jsonl.gz")
         return {
@@ -136,6 +139,9 @@ class Site:
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
+            "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},
+            "/webhooks/<int:pk>/<slug:deed>/": {"pk": delivery.endpoint_id, "deed": "pause"},
+            "/deliveries/<int:pk>/resend/": {"pk": delivery.pk},
             "/models/<int:pk>/": {"pk": sample.checkpoint.pk},
             "/models/<int:pk>/tokens/": {"pk": sample.checkpoint.pk},
             "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
@@ -189,6 +195,7 @@ class Site:
             "POST /projects/new/": {"name": "No slug"},
             "POST /rounds/new/": {"project": "nowhere"},
             "POST /projects/<slug:slug>/settings/": {"name": ""},
+            "POST /webhooks/": {"url": "ftp://example.org/", "events": ["round.failed"]},
             "POST /erase/": {"what": "person", "name": "nobody"},
             "POST /account/": {"name": "nightly", "days": "30"},
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},

@@ -46,6 +46,11 @@ TABLE = {
     "GET /models/": SITE_REVIEWERS,
     "GET /models/<int:pk>/": SITE_REVIEWERS,
     "GET /models/<int:pk>/tokens/": SITE_ADMINS,
+    "GET /webhooks/": SITE_ADMINS,
+    "POST /webhooks/": "302 403 403 403 403 403 422",
+    "GET /webhooks/<int:pk>/": SITE_ADMINS,
+    "POST /webhooks/<int:pk>/<slug:deed>/": "302 403 403 403 403 403 302",
+    "POST /deliveries/<int:pk>/resend/": "302 403 403 403 403 403 302",
     "GET /erase/": SITE_ADMINS,
     "POST /erase/": "302 403 403 403 403 403 422",
     # Pages of a project.

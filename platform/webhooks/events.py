@@ -1,0 +1,33 @@
+"""The events that other programs may be told of, and what each tells. Pure.
+
+No event names a model. Texts of people are sent only to endpoints that ask for them, under "texts".
+"""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What happened."""
+
+    PING = "ping"
+    JUDGEMENT_SUBMITTED = "judgement.submitted"
+    COMPARISON_FLAGGED = "comparison.flagged"
+    ROUND_FINISHED = "round.finished"
+    ROUND_FAILED = "round.failed"
+    GATE_WAITING = "gate.waiting"
+    EXPORT_FINISHED = "export.finished"
+
+
+CONTENTS = {
+    Event.PING: "endpoint; sent by hand, for a try",
+    Event.JUDGEMENT_SUBMITTED: "project, comparison, judgement, round, preferred, strength, edited; "
+    "texts: comment, edit",
+    Event.COMPARISON_FLAGGED: "project, comparison, reason; texts: comment",
+    Event.ROUND_FINISHED: "project, round, number",
+    Event.ROUND_FAILED: "project, round, number, stage; texts: error",
+    Event.GATE_WAITING: "project, round, number, stage",
+    Event.EXPORT_FINISHED: "project, export, rows",
+}
+"""The fields of each event's data."""
+
+CHOOSABLE = tuple(event for event in Event if event is not Event.PING)
