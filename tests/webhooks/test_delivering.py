@@ -56,7 +56,7 @@ def make_endpoint(
     return endpoint_create(
         url=there.url,
         events=[event.value for event in events or (Event.JUDGEMENT_SUBMITTED,)],
-        project=project and (project.pk, project.slug),
+        project=None if project is None else (project.pk, project.slug),
         include_texts=texts,
         actor=None,
     )
@@ -189,9 +189,10 @@ def test_a_paused_endpoint_is_told_nothing_and_erased_texts_do_not_wait(there: R
 
 
 def test_unknown_events_and_ports_are_refused(there: Receiver) -> None:
-    for values in ({"events": ["x"]}, {"events": []}, {"url": "http://127.0.0.1:1/"}):
+    closed = "http://127.0.0.1:1/"
+    for url, events in ((there.url, ["x"]), (there.url, []), (closed, ["round.failed"])):
         with pytest.raises(Invalid):
-            endpoint_create(**{"url": there.url, "events": ["round.failed"], "actor": None, **values})
+            endpoint_create(url=url, events=events, actor=None)
 
 
 def test_an_admin_adds_pings_and_resends_on_the_pages(there: Receiver) -> None:
