@@ -67,6 +67,9 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-data", path=f"/projects/{slug}/data/", person=admin, prepare=_open_all),
         Look(name="project-quality", path=f"/projects/{slug}/quality/", person=admin, prepare=_open_all),
         Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
+        Look(name="webhooks", path="/webhooks/", person=admin),
+        Look(name="webhook", path=f"/webhooks/{site.webhook.pk}/", person=admin),
+        Look(name="erase", path="/erase/", person=admin, prepare=_plan_to_erase),
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
@@ -84,6 +87,12 @@ def _open_all(page: Page) -> None:
     page.locator("main").evaluate(
         "(main) => main.querySelectorAll('details').forEach((each) => each.open = true)"
     )
+
+
+def _plan_to_erase(page: Page) -> None:
+    page.get_by_label("Username or number").fill("aiko")
+    page.get_by_role("button", name="Show what would happen").click()
+    page.get_by_role("button", name="Erase for good").wait_for()
 
 
 def _wait_for_comparison(page: Page) -> None:

@@ -34,6 +34,8 @@ from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_live import make_live_work
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
+from tests.e2e.sample_webhook import make_webhook
+from webhooks.models import Endpoint
 
 PASSWORD = "a quiet morning in June"
 
@@ -52,6 +54,7 @@ class SampleSite:
     round: Round
     gate: Stage
     """Of the round before; it waits for people."""
+    webhook: Endpoint
 
 
 def make_person(name: str, role: Role = Role.ANNOTATOR, *, password: str | None = None) -> User:
@@ -147,6 +150,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         checkpoint=checkpoint,
         round=round_,
         gate=_earlier_gate(round_),
+        webhook=make_webhook(admin),
     )
 
 

@@ -1,0 +1,23 @@
+"""A webhook endpoint of the sample site, with deliveries in each state."""
+
+from accounts.models import User
+from webhooks.models import Delivery, Endpoint
+from webhooks.services import endpoint_create
+
+
+def make_webhook(admin: User) -> Endpoint:
+    """An endpoint of all projects."""
+    endpoint = endpoint_create(
+        url="https://hooks.quality-control.example.org/accord/incoming?team=alignment",
+        events=["round.failed", "gate.waiting", "judgement.submitted"],
+        actor=admin,
+    )
+    for event, state, code, error in (
+        ("gate.waiting", "delivered", 204, ""),
+        ("round.failed", "failed", 503, "It answered 503."),
+        ("judgement.submitted", "pending", None, "It cannot be reached, or broke off the connection."),
+    ):
+        Delivery.objects.create(
+            endpoint=endpoint, event=event, body={}, state=state, status_code=code, error=error, attempts=3
+        )
+    return endpoint
