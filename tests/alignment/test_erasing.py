@@ -192,7 +192,7 @@ def test_the_page_shows_the_plan_before_anything_is_erased(
     client.force_login(user_create(username="root", role=Role.ADMIN))
     form = {"what": "person", "name": "ann.berengar"}
     page = client.post("/erase/", form).content.decode()
-    assert "1 edit" in page
+    assert "Edits: 1" in page
     assert "annotation_edit" in in_database("old mill")
     refused = client.post("/erase/", {**form, "confirm": "somebody else"})
     assert refused.status_code == 422
