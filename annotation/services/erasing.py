@@ -104,6 +104,12 @@ def _erase_prompt(prompt: Prompt, erasure: Erasure) -> None:
     prompt.context, prompt.external_id = ERASED_CONTEXT, f"erased-{prompt.pk}"
     prompt.erased_at = timezone.now()
     prompt.save(update_fields=["context", "external_id", "erased_at"])
+    for check in prompt.checks.all():
+        _blank(
+            Response.objects.filter(pk__in=[check.better_id, check.worse_id]), "content", "responses", erasure
+        )
+    _blank(prompt.checks.all(), "explanation", "explanations of checks", erasure)
+    prompt.checks.update(active=False)
     for dialog in prompt.dialogs.all():
         _erase_from(dialog, 0, erasure)
 
