@@ -2,8 +2,7 @@
 
 from django.urls import path
 
-from alignment import gate_views, own_work_views, token_views, views
-from alignment import erasing_views, gate_views, token_views, views
+from alignment import erasing_views, gate_views, own_work_views, token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),

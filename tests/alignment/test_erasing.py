@@ -14,10 +14,11 @@ from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.services import user_create
 from alignment.erasing import erase_all, person_of, record_of
 from alignment.models import GatePair, Program, Round, Snapshot, Stage
+from annotation.exported import exported_records
 from annotation.models import Comparison, Judgement, Project
 from annotation.overview import state_counts
 from annotation.records import write_records
-from annotation.selectors import exported_records, judgement_count, preference_records, prompts
+from annotation.selectors import judgement_count, preference_records, prompts
 from tests.alignment.factories import make_round
 from tests.annotation.factories import Annotator, make_annotator, make_comparison
 

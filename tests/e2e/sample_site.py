@@ -35,7 +35,6 @@ from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_live import make_live_work
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 from tests.e2e.sample_webhook import make_webhook
-from webhooks.models import Endpoint
 
 PASSWORD = "a quiet morning in June"
 
@@ -54,7 +53,6 @@ class SampleSite:
     round: Round
     gate: Stage
     """Of the round before; it waits for people."""
-    webhook: Endpoint
 
 
 def make_person(name: str, role: Role = Role.ANNOTATOR, *, password: str | None = None) -> User:
@@ -128,16 +126,11 @@ def make_sample_site(folder: Path) -> SampleSite:
     _judged_by_others(project)
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
-    project_update(
-        project,
-        actor=admin,
-        judgements_wanted=60,
-        currency="EUR",
-        pay_per_judgement=Decimal("0.20"),
-        fair_pay_per_hour=Decimal(20),
-    )
+    pay = {"pay_per_judgement": Decimal("0.20"), "fair_pay_per_hour": Decimal(20)}
+    project_update(project, actor=admin, judgements_wanted=60, currency="EUR", **pay)
     make_exchange(project, admin)
     _red_team(annotator, actor=admin)
+    make_webhook(admin)
     checkpoint = _models(project, folder)
     make_live_work(project, annotator)
     round_ = _round(project, checkpoint, admin, folder)
@@ -150,7 +143,6 @@ def make_sample_site(folder: Path) -> SampleSite:
         checkpoint=checkpoint,
         round=round_,
         gate=_earlier_gate(round_),
-        webhook=make_webhook(admin),
     )
 
 
