@@ -84,8 +84,8 @@ TABLE = {
     "POST /projects/<slug:slug>/data/imports/<int:pk>/restart/": "302 403 403 302 404 404 302",
     "GET /projects/<slug:slug>/prompts/weights/": PROJECT_ADMINS,
     "POST /projects/<slug:slug>/prompts/weights/": "302 403 403 302 404 404 302",
-    # This project is not sensitive.
-    "POST /projects/<slug:slug>/sensitive/": "302 409 409 409 404 404 409",
+    # Only members can agree to see what is in it.
+    "POST /projects/<slug:slug>/sensitive/": "302 302 302 302 404 404 403",
     "GET /work/": EVERYBODY,
     "GET /work/<slug:slug>/": MEMBERS,
     "GET /projects/<slug:slug>/annotate/": MEMBERS,
@@ -134,9 +134,8 @@ TABLE = {
     "POST /api/v1/comparisons/<comparison_id>/refinements": "401 409 403 403 404 404 403",
     "GET /api/v1/refinements/<refinement_id>": "401 404 404 404 404 404 404",
     "DELETE /api/v1/refinements/<refinement_id>": "401 404 404 404 404 404 404",
-    # This project takes no first prompts.
-    "POST /api/v1/projects/<slug:slug>/dialogs": "401 403 403 403 404 404 403",
-    "POST /api/v1/projects/<slug:slug>/prompts/draw": "401 403 403 403 404 404 403",
+    "POST /api/v1/projects/<slug:slug>/dialogs": "401 202 202 202 404 404 202",
+    "POST /api/v1/projects/<slug:slug>/prompts/draw": API_MEMBERS,
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
     "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
