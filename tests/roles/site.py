@@ -196,6 +196,7 @@ class Site:
             "POST /rounds/new/": {"project": "nowhere"},
             "POST /projects/<slug:slug>/settings/": {"name": ""},
             "POST /webhooks/": {"url": "ftp://example.org/", "events": ["round.failed"]},
+            "POST /projects/<slug:slug>/sensitive/": {"decision": "in"},
             "POST /erase/": {"what": "person", "name": "nobody"},
             "POST /account/": {"name": "nightly", "days": "30"},
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},

@@ -82,6 +82,10 @@ TABLE = {
     "POST /projects/<slug:slug>/data/import/": "302 403 403 302 404 404 302",
     "GET /projects/<slug:slug>/data/imports/": PROJECT_ADMINS,
     "POST /projects/<slug:slug>/data/imports/<int:pk>/restart/": "302 403 403 302 404 404 302",
+    # Only members can agree to see what is in it.
+    "POST /projects/<slug:slug>/sensitive/": "302 302 302 302 404 404 403",
+    "GET /work/": EVERYBODY,
+    "GET /work/<slug:slug>/": MEMBERS,
     "GET /projects/<slug:slug>/annotate/": MEMBERS,
     "POST /projects/<slug:slug>/annotate/next/": MEMBERS,
     # Rounds: for site admins; there for the others only as far as the project is.
