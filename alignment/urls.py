@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alignment import erasing_views, gate_views, own_work_views, token_views, views
+from alignment import erasing_views, gate_views, member_views, own_work_views, token_views, views
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -18,5 +18,7 @@ urlpatterns = [
     path("work/", own_work_views.own_work_page, name="own-work"),
     path("work/<slug:slug>/", own_work_views.own_judgements_page, name="own-judgements"),
     path("erase/", erasing_views.erase, name="erase"),
+    path("projects/<slug:slug>/people/<int:pk>/", member_views.member, name="member"),
+    path("projects/<slug:slug>/people/<int:pk>/act/", member_views.member_act, name="member-act"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
 from annotation.models import Project
+from annotation.services.administration import QUALITY_SETTINGS
 from annotation.tag_fields import TagsField
 
 MAX_UPLOAD_BYTES = 200 * 1024 * 1024
@@ -36,8 +37,13 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "sensitive",
             "exposure_cap",
             "support_text",
+            *QUALITY_SETTINGS,
         ]
         widgets = {
+            "gold_share": forms.NumberInput(attrs={"step": "0.01", "min": "0", "max": "0.5"}),
+            "qualification_pass": forms.NumberInput(attrs={"step": "0.05", "min": "0.05", "max": "1"}),
+            "pause_below": forms.NumberInput(attrs={"step": "0.05", "min": "0", "max": "1"}),
+            "certainty": forms.NumberInput(attrs={"step": "0.01", "min": "0.51", "max": "0.999"}),
             "description": forms.TextInput,
             "support_text": forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
             "guidelines": forms.Textarea(attrs={"rows": 18, "class": "input-mono", "dir": "auto"}),
@@ -45,6 +51,15 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "top_p": forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "max": "1"}),
         }
         labels = {
+            "gold_share": "Share of checks",
+            "check_feedback": "Tell people how they did on gold",
+            "qualification_needed": "Checks in the qualification",
+            "qualification_pass": "Share that must be right",
+            "pause_below": "Pause below this share right",
+            "pause_after": "of the latest checks",
+            "overlap_mode": "People per comparison are",
+            "overlap_most": "People at most",
+            "certainty": "Certainty that is enough",
             "overlap": "People per comparison",
             "sensitive": "This project shows content that can be hard to bear",
             "exposure_cap": "Comparisons a day at most",
@@ -57,6 +72,11 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "live_ahead": "Pairs ahead per person",
         }
         help_texts = {
+            "gold_share": "Gold and attention checks among a person's comparisons: 0 to 0.5.",
+            "qualification_needed": "New annotators do these before the work. 0: none.",
+            "pause_below": "0: nobody is paused by a rule.",
+            "overlap_mode": "Adaptive: as many as above at least, and more where they disagree.",
+            "certainty": "Adaptive: nobody more is asked once the majority is right with this probability.",
             "description": "One line; annotators see it on their start page.",
             "guidelines": "Markdown. Shown beside every comparison.",
             "overlap": "How many people judge each new comparison.",

@@ -21,7 +21,7 @@ MANY = 20_000
 USABLE = """
 FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
-WHERE c.project_id = %(project)s AND c.state IN ('open', 'full') AND j.standing <> 'excluded'
+WHERE c.project_id = %(project)s AND c.state IN ('open', 'full') AND j.standing NOT IN ('excluded', 'undone')
 """
 """Judgements that count: not excluded, and of no flagged or withdrawn comparison and no check."""
 

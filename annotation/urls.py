@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from annotation.views import annotate, exchange, live, progress, projects, report_tables, reports, sensitive
+from annotation.views import (
+    annotate,
+    exchange,
+    live,
+    progress,
+    projects,
+    quality_control,
+    report_tables,
+    reports,
+    sensitive,
+)
 
 urlpatterns = [
     path("projects/", projects.project_list, name="projects"),
@@ -16,6 +26,18 @@ urlpatterns = [
     path("projects/<slug:slug>/flagged/", projects.project_flagged, name="project-flagged"),
     path("projects/<slug:slug>/flagged/<int:pk>/", projects.flag_decide, name="flag-decide"),
     path("projects/<slug:slug>/progress/", progress.project_progress, name="project-progress"),
+    path("projects/<slug:slug>/checks/", quality_control.project_checks, name="project-checks"),
+    path("projects/<slug:slug>/checks/<int:pk>/", quality_control.check_switch, name="check-switch"),
+    path("projects/<slug:slug>/disagreements/", quality_control.project_conflicts, name="project-conflicts"),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/",
+        quality_control.conflict_decide,
+        name="conflict-decide",
+    ),
+    path(
+        "projects/<slug:slug>/decisions/<int:pk>/undo/", quality_control.conflict_undo, name="conflict-undo"
+    ),
+    path("projects/<slug:slug>/annotate/feedback/", quality_control.check_feedback, name="check-feedback"),
     path("projects/<slug:slug>/quality/", reports.project_quality_page, name="project-quality"),
     path("projects/<slug:slug>/reports/", reports.project_reports, name="project-reports"),
     path("projects/<slug:slug>/reports/<slug:table>.csv", report_tables.report_csv, name="report-csv"),

@@ -90,6 +90,7 @@ class Judgement(models.Model):
         """It stands for the whole comparison, and was made in sight of the others."""
         SUPERSEDED = "superseded", "superseded by a decision"
         EXCLUDED = "excluded", "excluded"
+        UNDONE = "undone", "a decision undone"
 
     IN_RECORDS = (Standing.COUNTED, Standing.DECISION)
     IN_AGREEMENT = (Standing.COUNTED, Standing.SUPERSEDED)
@@ -116,12 +117,14 @@ class Judgement(models.Model):
     standing = models.CharField(
         max_length=16, choices=Standing, default=Standing.COUNTED, db_default=Standing.COUNTED
     )
+    decision = models.PositiveSmallIntegerField(default=0, db_default=0)
+    """0 for what a person said; a reviewer's decisions about one comparison are numbered from 1."""
     passed = models.BooleanField(null=True, blank=True)
     """Whether it was right; null where the comparison is no check."""
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["comparison", "annotator"], name="judgement_once"),
+            models.UniqueConstraint(fields=["comparison", "annotator", "decision"], name="judgement_once"),
             models.UniqueConstraint(
                 fields=["annotator", "idempotency_key"], name="judgement_idempotency_key"
             ),

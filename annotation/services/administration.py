@@ -10,6 +10,17 @@ from accounts.services import audit_record
 from annotation.models import Assignment, Membership, Project
 from annotation.services.leasing import HOLDING
 
+QUALITY_SETTINGS = (
+    "gold_share",
+    "check_feedback",
+    "qualification_needed",
+    "qualification_pass",
+    "pause_below",
+    "pause_after",
+    "overlap_mode",
+    "overlap_most",
+    "certainty",
+)
 SETTINGS = frozenset(
     {
         *("name", "description", "guidelines", "overlap", "lease_seconds"),
@@ -19,7 +30,7 @@ SETTINGS = frozenset(
         "mask_personal_data",
         *("live", "live_ahead"),
     }
-)
+).union(QUALITY_SETTINGS)
 
 
 def project_update(project: Project, *, actor: User, **settings: Any) -> Project:

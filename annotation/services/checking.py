@@ -206,6 +206,18 @@ def qualification_progress(project: Project, member: Membership) -> Progress:
     return Progress(needed=project.qualification_needed, done=done, right=right)
 
 
+def qualification_of(assignment: Assignment) -> Progress | None:
+    """How far the holder is, where the assignment is part of the qualification; no statement for others."""
+    if assignment.of_check_id is None or assignment.of_check is None:
+        return None
+    if assignment.of_check.kind != Kind.QUALIFICATION:
+        return None
+    member = Membership.objects.filter(
+        project=assignment.project_id, user=assignment.annotator_id, qualified_at=None
+    ).first()
+    return None if member is None else qualification_progress(assignment.project, member)
+
+
 def check_of(comparison: Comparison) -> Check | None:
     """The check that the comparison is made from; no statement where it is none."""
     return None if comparison.of_check_id is None else comparison.of_check

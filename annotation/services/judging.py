@@ -166,7 +166,7 @@ def _judge(
     idempotency_key: str,
     verdict: Verdict,
 ) -> Judgement:
-    edited = _edit_of(comparison, verdict)
+    edited = edit_of(comparison, verdict)
     if verdict.reasons:
         _refuse_unknown_reasons(comparison.project, verdict.reasons)
     check = check_of(comparison)
@@ -227,7 +227,7 @@ def _refuse_unknown_reasons(project: Project, reasons: tuple[str, ...]) -> None:
         raise Invalid(f"This project knows no reason {unknown[0]!r}: reload the page, or use one of {known}.")
 
 
-def _edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
+def edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
     """The edit to keep, or None where the text was left as it is."""
     if verdict.edited is None:
         return None

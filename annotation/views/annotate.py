@@ -18,6 +18,7 @@ from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
 from annotation.services import comparison_ahead, comparison_next, unfinished_requests
+from annotation.services.checking import WorkStopped, qualification_of
 from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
 
 SCALE = (
@@ -69,6 +70,8 @@ def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
         assignment = comparison_next(project, user)
     except (ExposureReached, NotOptedIn) as refusal:
         return render(request, "annotation/_exposure.html", {"project": project, "words": str(refusal)})
+    except WorkStopped as stopped:
+        return render(request, "annotation/_stopped.html", {"sentence": str(stopped)})
     if assignment is None:
         waiting = any(each.state != "failed" for each in unfinished_requests(project, user))
         return render(request, "annotation/_nothing.html", {"waiting": waiting})
@@ -103,4 +106,5 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "draft": assignment.draft,
         "scale": SCALE,
         "reasons": [(tag["value"], tag["label"]) for tag in project.reasons],
+        "qualification": qualification_of(assignment),
     }

@@ -17,6 +17,7 @@ from accounts.auth import signed_in
 from accounts.errors import AccordError
 from accounts.models import Role, User
 from accounts.services import user_create
+from annotation.conflicts import num_conflicts
 from annotation.forms import MemberForm, NewProjectForm, ProjectForm, PromptsForm
 from annotation.import_settings import import_limits
 from annotation.importing.prompts import read_prompts
@@ -182,6 +183,7 @@ def project_frame(request: HttpRequest, project: Project) -> dict[str, object]:
         "may_administer": has_role(signed_in(request), project, ADMINISTER),
         "num_prompts": project.prompts.exclude(split=Prompt.Split.CHECK).count(),
         "num_people": project.memberships.count(),
+        "num_conflicts": num_conflicts(project),
         "num_flagged": Comparison.objects.filter(project=project, state=Comparison.State.FLAGGED).count(),
     }
 

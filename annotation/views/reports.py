@@ -13,6 +13,7 @@ from accounts.auth import signed_in
 from annotation.agreement.bias import Share
 from annotation.agreement.people import Person
 from annotation.charts import StackedBars, stacked_bars
+from annotation.check_figures import checked_people
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.quality import ProjectQuality, project_quality
 from annotation.reason_counts import reason_counts
@@ -42,7 +43,7 @@ def project_quality_page(request: HttpRequest, slug: str) -> HttpResponse:
     """How far people agree, and what sways each of them; of very many judgements in a second request."""
     project = project_for(signed_in(request), slug, ADMINISTER)
     found = project_quality(project, patient=is_htmx(request))
-    context = project_frame(request, project)
+    context = {**project_frame(request, project), "checked": checked_people(project)}
     if isinstance(found, int):
         context["num_to_read"] = found
     elif found is not None:

@@ -29,6 +29,14 @@ SETTINGS = {
     "max_tokens": "128",
     "live_ahead": "2",
     "exposure_cap": "0",
+    "gold_share": "0",
+    "qualification_needed": "0",
+    "qualification_pass": "0.8",
+    "pause_below": "0",
+    "pause_after": "10",
+    "overlap_mode": "fixed",
+    "overlap_most": "5",
+    "certainty": "0.95",
 }
 
 

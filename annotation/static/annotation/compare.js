@@ -4,6 +4,7 @@ import { toast } from "../web/toast.js";
 import { Ahead, parsed } from "./ahead.js";
 import { Unreachable, fragment } from "./client.js";
 import { Comparison } from "./comparison.js";
+import { showFeedback } from "./feedback.js";
 import { FirstPrompt } from "./first_prompt.js";
 import { startKeys } from "./keys.js";
 import { Turns } from "./turns.js";
@@ -113,7 +114,7 @@ function show(content) {
 }
 
 /** A comparison is over: count it, say so, and go on with its dialog or with the next one. */
-function done({ judged, said, problem, nextMessage, dialog }) {
+async function done({ judged, said, problem, nextMessage, dialog, feedback }) {
   current = null;
   if (problem) toast(problem, "warning");
   if (judged) {
@@ -121,6 +122,7 @@ function done({ judged, said, problem, nextMessage, dialog }) {
     doneToday.textContent = `${doneToday.dataset.count} done today`;
   }
   if (said) announce(said);
+  if (feedback) await showFeedback(place, feedback);
   if (nextMessage) goOn(dialog, nextMessage);
   else showNext();
 }

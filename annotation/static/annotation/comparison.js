@@ -2,7 +2,7 @@
  * One comparison on the page: what is chosen and written in it, kept as a draft, and what is sent when it is judged.
  *
  * Made from the fragment that the server rendered. Talks to the JSON API; tells the page what happened by
- * `events.done({judged, said, problem, nextMessage, dialog})` when it is over.
+ * `events.done({judged, said, problem, nextMessage, dialog, feedback})` when it is over.
  */
 
 import { Unreachable, send } from "./client.js";
@@ -197,7 +197,7 @@ export class Comparison {
       if (ok || GONE.has(status)) {
         this.stop();
         const judged = ok && what === "judgement";
-        this.events.done({ judged, said: ok ? said : null, problem: ok ? null : sentence(data), ...(ok ? then : {}) });
+        this.events.done({ judged, said: ok ? said : null, problem: ok ? null : sentence(data), feedback: ok && data?.feedback ? data.id : null, ...(ok ? then : {}) });
       } else if (status === 401) {
         toast("You are logged out. Log in again in another tab, then submit here: nothing is lost.", "error");
       } else {
