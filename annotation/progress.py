@@ -27,9 +27,10 @@ DAYS = """
 SELECT (j.created_at AT TIME ZONE 'UTC')::date, count(*) FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
 WHERE c.project_id = %(project)s AND j.created_at >= %(since)s AND j.assignment_id IS NOT NULL
+    AND c.of_check_id IS NULL
 GROUP BY 1
 """
-"""Without imported judgements: nobody worked on them on that day."""
+"""Without imported judgements, for nobody worked on them on that day, and without those of checks."""
 
 COVERAGE = """
 SELECT p.domain, p.language, count(*), count(*) FILTER (WHERE judged.num > 0),
@@ -54,7 +55,7 @@ JOIN accounts_user u ON u.id = j.annotator_id
 WHERE c.project_id = %(project)s AND j.assignment_id IS NOT NULL
 GROUP BY u.username
 """
-"""Also of comparisons withdrawn since: the work was done."""
+"""Also of comparisons withdrawn since, of checks, and excluded ones: the work was done."""
 
 
 @dataclass(frozen=True, kw_only=True)

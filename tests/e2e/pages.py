@@ -67,6 +67,12 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-reports", path=f"/projects/{slug}/reports/", person=admin),
         Look(name="project-data", path=f"/projects/{slug}/data/", person=admin, prepare=_open_all),
         Look(name="project-quality", path=f"/projects/{slug}/quality/", person=admin, prepare=_open_all),
+        Look(name="project-checks", path=f"/projects/{slug}/checks/", person=admin, prepare=_open_all),
+        Look(
+            name="project-conflicts", path=f"/projects/{slug}/disagreements/", person=admin, prepare=_open_all
+        ),
+        Look(name="project-decided", path=f"/projects/{slug}/disagreements/?show=decided", person=admin),
+        Look(name="member", path=f"/projects/{slug}/people/{site.qualified.pk}/", person=admin),
         Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
         Look(name="webhooks", path="/webhooks/", person=admin),
         Look(name="webhook", path=f"/webhooks/{Endpoint.objects.get().pk}/", person=admin),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Round, Stage
-from annotation.models import Comparison, Flag, Judgement, Project, Prompt, Response, Side
+from annotation.models import Comparison, Flag, Judgement, Membership, Project, Prompt, Response, Side
 from annotation.records import Strength
 from annotation.services import (
     Verdict,
@@ -30,6 +30,7 @@ from annotation.services.administration import project_update
 from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
+from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_live import make_live_work
@@ -49,6 +50,8 @@ class SampleSite:
     colleague: User
     newcomer: User
     """An annotator without a project."""
+    qualified: Membership
+    """Of somebody who has done the qualification and is paused."""
     checkpoint: Checkpoint
     round: Round
     gate: Stage
@@ -124,6 +127,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     token_create(annotator, name="Nightly export")
     _judged_and_flagged(project, colleague)
     _judged_by_others(project)
+    qualified = checks_and_their_judgements(project, admin)
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
     pay = {"pay_per_judgement": Decimal("0.20"), "fair_pay_per_hour": Decimal(20)}
@@ -140,6 +144,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         annotator=annotator,
         colleague=colleague,
         newcomer=newcomer,
+        qualified=qualified,
         checkpoint=checkpoint,
         round=round_,
         gate=_earlier_gate(round_),
