@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from annotation.services.clock import jobs_resend, stocks_fill
+from annotation.services.overlap import reliabilities_learn as learn_reliabilities
 from annotation.services.refining import refinement_run as run_refinement
 from annotation.services.stock import stock_fill as fill_stock
 from annotation.services.turns import pair_run as run_pair
@@ -31,3 +32,9 @@ def refinement_run(refinement_id: int) -> None:
 def stock_fill(project_id: int) -> None:
     """Make pairs ahead of the people at work in a live project."""
     fill_stock(project_id)
+
+
+@shared_task
+def reliabilities_learn() -> None:
+    """The clock's slow tick: how reliable people are, for adaptive overlap."""
+    learn_reliabilities()

@@ -1,9 +1,16 @@
 """How many people judge a comparison: decided anew after each judgement, where the project says so."""
 
-from django.db.models import OuterRef, Subquery
+from collections.abc import Mapping
 
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils.translation import gettext as _
+
+from accounts.errors import Invalid
+from accounts.services import audit_record
 from annotation.agreement.certainty import Vote, majority_certainty
-from annotation.models import Comparison, Judgement, Membership, OverlapMode, Side
+from annotation.models import Comparison, Judgement, Membership, OverlapMode, Project, Side
+from annotation.quality import project_quality
 
 
 def num_more_needed(comparison: Comparison) -> int:
@@ -34,3 +41,41 @@ def votes_on(comparison: Comparison) -> list[Vote]:
         .values_list("preferred", "reliability")
     )
     return [Vote(left=preferred == Side.LEFT, reliability=known) for preferred, known in rows]
+
+
+def reliabilities_learn() -> None:
+    """Keep how reliable everybody is, in the projects of adaptive overlap: from all that is judged there.
+
+    By Dawid and Skene's model, as on the quality page. Nobody's work waits for it.
+    """
+    for project in Project.objects.filter(overlap_mode=OverlapMode.ADAPTIVE):
+        found = project_quality(project, patient=True)
+        if found is None or isinstance(found, int):
+            continue
+        known = {person.annotator: person.reliability for person in found.figures.people}
+        memberships = list(Membership.objects.filter(project=project, user__in=known))
+        for membership in memberships:
+            membership.reliability = known[membership.user_id]
+        Membership.objects.bulk_update(memberships, ["reliability"], batch_size=500)
+
+
+def predictions_set(project: Project, predicted: Mapping[int, float]) -> int:
+    """Keep a reward model's probabilities that left is better, by comparison; how many were kept.
+
+    Open comparisons of the project alone: of the others nobody will be asked. Raises Invalid where one is
+    no probability.
+    """
+    wrong = [pk for pk, probability in predicted.items() if not 0 <= probability <= 1]
+    if wrong:
+        raise Invalid(_("The prediction of comparison %d is not between 0 and 1.") % wrong[0])
+    with transaction.atomic():
+        comparisons = list(
+            Comparison.objects.select_for_update()
+            .filter(project=project, pk__in=predicted, state=Comparison.State.OPEN)
+            .order_by("pk")
+        )
+        for comparison in comparisons:
+            comparison.predicted = predicted[comparison.pk]
+        Comparison.objects.bulk_update(comparisons, ["predicted"], batch_size=500)
+        audit_record(None, "comparisons.predict", project, {"comparisons": len(comparisons)})
+    return len(comparisons)

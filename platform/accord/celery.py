@@ -31,6 +31,11 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5.0},
         },
+        "learn-reliabilities": {
+            "task": "annotation.tasks.reliabilities_learn",
+            "schedule": 600.0,
+            "options": {"expires": 600.0},
+        },
         "jobs-due": {
             "task": "annotation.tasks.jobs_due",
             "schedule": 2.0,

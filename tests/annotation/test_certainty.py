@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from accounts.errors import Invalid
 from annotation.agreement.certainty import Vote, left_is_better, majority_certainty
 from annotation.models import Comparison, Membership, Project
+from annotation.services.overlap import predictions_set, reliabilities_learn
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 
 LEFT, RIGHT = Vote(left=True), Vote(left=False)
@@ -138,3 +140,28 @@ def test_people_known_to_be_reliable_are_believed_more(project: Project) -> None
         annotator.judge(annotator.next(project))
     comparison.refresh_from_db()
     assert comparison.state == "full"
+
+
+@pytest.mark.django_db
+def test_reliabilities_are_learned_from_what_people_judged_together(project: Project) -> None:
+    Project.objects.filter(pk=project.pk).update(overlap=3, overlap_most=3)
+    people = [Annotator(make_annotator(project, name)) for name in ("ann", "bob", "odd")]
+    project.refresh_from_db()
+    for number in range(6):
+        make_comparison(project, f"question {number}")
+        for annotator in people:
+            side = "left" if (number % 2 == 0) != (annotator is people[2]) else "right"
+            annotator.judge(annotator.next(project), preferred=side)
+    reliabilities_learn()
+    known = dict(Membership.objects.values_list("user__username", "reliability"))
+    assert known["ann"] > 0.7 > 0.4 > known["odd"]
+
+
+@pytest.mark.django_db
+def test_predictions_are_kept_of_open_comparisons_alone(project: Project) -> None:
+    inside, other = make_comparison(project, "Why?"), make_comparison(make_project("other"), "Who?")
+    assert predictions_set(project, {inside.pk: 0.25, other.pk: 0.5}) == 1
+    inside.refresh_from_db()
+    assert inside.predicted == 0.25
+    with pytest.raises(Invalid, match="between 0 and 1"):
+        predictions_set(project, {inside.pk: 1.5})
