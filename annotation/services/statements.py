@@ -14,7 +14,7 @@ from django.db import connection
 
 from accounts.models import User
 from accounts.rows import Row, columns, fetch_one, load, num_columns
-from annotation.models import Assignment, Comparison, Membership, Project, Response
+from annotation.models import Assignment, Check, Comparison, Membership, Project, Response
 
 ASSIGNMENT = columns(Assignment, "a")
 MEMBER = columns(Membership, "m")
@@ -97,7 +97,8 @@ FOR UPDATE OF c
 """
 
 OWN = f"""
-SELECT {ASSIGNMENT} FROM annotation_assignment a
+SELECT {ASSIGNMENT}, {columns(Check, "k")} FROM annotation_assignment a
+LEFT JOIN annotation_check k ON k.id = a.of_check_id
 WHERE a.comparison_id = %(comparison)s AND a.annotator_id = %(annotator)s
 """
 
@@ -233,9 +234,14 @@ def comparison_lock(comparison_id: int, annotator: User) -> tuple[Comparison, Me
 
 
 def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None:
-    """The person's assignment of the comparison, in whatever state."""
+    """The person's assignment of the comparison, in whatever state; both get the check they are made from."""
     row = fetch_one(OWN, {"comparison": comparison.pk, "annotator": annotator.pk})
-    return None if row is None else load(Assignment, row)
+    if row is None:
+        return None
+    assignment = load(Assignment, row)
+    if assignment.of_check_id is not None:
+        assignment.of_check = comparison.of_check = load(Check, row, start=num_columns(Assignment))
+    return assignment
 
 
 def is_left_to_someone(comparison: Comparison) -> bool:
