@@ -17,6 +17,7 @@ from django.test import Client
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, Program, Stage
+from annotation.conflicts import ConflictFilter, conflict_ids, decided
 from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
@@ -146,6 +147,13 @@ class Site:
             "/models/<int:pk>/tokens/": {"pk": sample.checkpoint.pk},
             "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
             "/projects/<slug:slug>/flagged/<int:pk>/": {"pk": flagged.pk},
+            "/projects/<slug:slug>/checks/<int:pk>/": {"pk": project.checks.order_by("pk")[0].pk},
+            "/projects/<slug:slug>/disagreements/<int:pk>/": {
+                "pk": conflict_ids(project, ConflictFilter())[0]
+            },
+            "/projects/<slug:slug>/decisions/<int:pk>/undo/": {"pk": decided(project)[0].pk},
+            "/projects/<slug:slug>/people/<int:pk>/": {"pk": sample.qualified.pk},
+            "/projects/<slug:slug>/people/<int:pk>/act/": {"pk": sample.qualified.pk},
             "/projects/<slug:slug>/reports/<slug:table>.csv": {"table": "preference-data"},
             "/projects/<slug:slug>/data/imports/<int:pk>/restart/": {"pk": lost.pk},
             "/api/v1/projects/<slug:slug>/filters/<name>": {"name": "Strong%20grades"},
@@ -202,6 +210,7 @@ class Site:
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
             "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},
             "POST /projects/<slug:slug>/flagged/<int:pk>/": {"decision": "keep"},
+            "POST /projects/<slug:slug>/people/<int:pk>/act/": {"act": "exclude"},
             "GET /projects/<slug:slug>/data/export/": {"format": "accord", "encoding": "jsonl"},
             "POST /projects/<slug:slug>/data/filters/": {"name": "Mine"},
             "POST /projects/<slug:slug>/data/filters/delete/": {"name": "Strong grades"},
