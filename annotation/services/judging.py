@@ -188,14 +188,21 @@ def _judge(
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
     Judgement.edit.related.set_cached_value(judgement, _edit_create(judgement, assignment, edited))
     assignment_submit(assignment, more=num_more_needed(comparison))
-    if check is not None:
-        check_follow_up(check, member, annotator, comparison.project)
     audit_record(
         annotator,
         "judgement.submit",
         judgement,
         {"comparison": comparison.pk, "preferred": verdict.preferred, "strength": verdict.strength},
     )
+    if check is None:
+        _tell(comparison, judgement, edited)
+    else:
+        check_follow_up(check, member, annotator, comparison.project)
+    return judgement
+
+
+def _tell(comparison: Comparison, judgement: Judgement, edited: str | None) -> None:
+    """Let webhooks know; of checks they hear nothing, which are no work."""
     emit(
         Event.JUDGEMENT_SUBMITTED,
         {
@@ -203,14 +210,13 @@ def _judge(
             "comparison": comparison.pk,
             "judgement": judgement.pk,
             "round": comparison.round,
-            "preferred": verdict.preferred,
-            "strength": verdict.strength,
+            "preferred": judgement.preferred,
+            "strength": judgement.strength,
             "edited": edited is not None,
         },
         project=comparison.project_id,
-        texts={"comment": verdict.comment, "edit": edited},
+        texts={"comment": judgement.comment, "edit": edited},
     )
-    return judgement
 
 
 def _edit_create(judgement: Judgement, assignment: Assignment, edited: str | None) -> Edit | None:
