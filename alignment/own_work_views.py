@@ -35,6 +35,7 @@ def own_work_page(request: HttpRequest) -> HttpResponse:
     context = {
         "works": [(work, learned.get(work.project.pk, [])) for work in works],
         "totals": _totals(works),
+        "checked": [work for work in works if work.accuracy is not None],
         "bars": stacked_bars([(f"{date_format(day, 'j M Y')}: {number}", [number]) for day, number in days]),
         "first_day": days[0][0],
         "last_day": days[-1][0],

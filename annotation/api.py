@@ -24,6 +24,7 @@ from annotation.services import (
     judgement_submit,
 )
 from annotation.services.checking import feedback_of
+from annotation.services.safety import SafetyFlags, safety_of
 from annotation.text import storable
 
 router = Router(tags=["annotation"])
@@ -87,6 +88,20 @@ class NextOut(Schema):
     comparison: ComparisonOut
 
 
+class SafetyIn(SchemaIn):
+    """What is unsafe in each answer, by the project's categories."""
+
+    left: Reasons = ()
+    right: Reasons = ()
+
+
+class SafetyOut(Schema):
+    """What is unsafe in each answer."""
+
+    left: list[str]
+    right: list[str]
+
+
 class JudgementIn(SchemaIn):
     """A person's word on a comparison; `edited` is the preferred answer as it should be."""
 
@@ -97,6 +112,7 @@ class JudgementIn(SchemaIn):
     reasons: Reasons = ()
     comment: Text = ""
     seconds: Seconds | None = None
+    safety: SafetyIn = SafetyIn()
 
 
 class FeedbackOut(Schema):
@@ -121,6 +137,7 @@ class JudgementOut(Schema):
     comment: str
     seconds: float | None
     created: datetime
+    safety: SafetyOut
     feedback: FeedbackOut | None
 
 
@@ -138,6 +155,7 @@ class DraftIn(SchemaIn):
     feedback: Text = ""
     """What the model is to change in the chosen answer, not yet sent."""
     seconds: Seconds | None = None
+    safety: SafetyIn = SafetyIn()
 
 
 class DraftOut(Schema):
@@ -180,6 +198,10 @@ class ProjectOut(Schema):
     lease_seconds: int
     reasons: list[TagOut]
     """Those that a judgement may give; none named: any."""
+    safety_categories: list[TagOut]
+    """How an answer may be called unsafe; none named: not at all."""
+    guidelines_number: int
+    """Which version the guidelines are."""
 
 
 @router.get("/projects", response=list[ProjectOut])
@@ -222,6 +244,7 @@ def judgement_create(
             reasons=body.reasons,
             comment=body.comment,
             seconds=body.seconds,
+            safety=SafetyFlags(left=body.safety.left, right=body.safety.right),
         ),
     )
     return Status(201 if created else 200, _judgement_out(judgement))
@@ -294,5 +317,6 @@ def _judgement_out(judgement: Judgement) -> JudgementOut:
         comment=judgement.comment,
         seconds=judgement.seconds,
         created=judgement.created_at,
+        safety=SafetyOut(**safety_of(judgement)),
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback, from_attributes=True),
     )

@@ -18,6 +18,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
     """A project's settings. Only checks: services write."""
 
     reasons = TagsField(label="Reasons")
+    safety_categories = TagsField(label=_("How an answer may be unsafe"))
 
     class Meta:
         model = Project
@@ -38,6 +39,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "exposure_cap",
             "support_text",
             *QUALITY_SETTINGS,
+            "safety_categories",
         ]
         widgets = {
             "gold_share": forms.NumberInput(attrs={"step": "0.01", "min": "0", "max": "0.5"}),
@@ -97,6 +99,7 @@ class NewProjectForm(ProjectForm):
     """A new project: the most needed of them, and its place in addresses."""
 
     reasons = None  # type: ignore[assignment]  # how Django leaves out a field of the base
+    safety_categories = None  # type: ignore[assignment]
 
     class Meta(ProjectForm.Meta):
         fields = ["name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens"]

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.rows import Parameters
-from annotation.models import Judgement, Project
+from annotation.agreement.bias import Share, wilson
+from annotation.models import Check, Judgement, Project
 from annotation.permissions import projects_of
 from annotation.reports import LONGEST_SECONDS
 
@@ -52,10 +53,24 @@ FROM (
     JOIN annotation_judgement o ON o.comparison_id = j.comparison_id AND o.annotator_id <> j.annotator_id
     JOIN annotation_comparison c ON c.id = j.comparison_id
     WHERE j.annotator_id = %(annotator)s AND c.state IN ('open', 'full')
+      AND o.standing = ANY(%(in_agreement)s)
     GROUP BY c.project_id, c.id
 ) shared
 GROUP BY project_id
 """
+
+# Attention checks keep silent: a figure that moved after one would give it away.
+CHECKS = """
+SELECT c.project_id, count(*) FILTER (WHERE j.passed), count(*)
+FROM annotation_judgement j
+JOIN annotation_comparison c ON c.id = j.comparison_id
+JOIN annotation_check k ON k.id = c.of_check_id
+JOIN annotation_project p ON p.id = c.project_id
+WHERE j.annotator_id = %(annotator)s AND j.passed IS NOT NULL AND p.check_feedback
+  AND k.kind = ANY(%(told)s)
+GROUP BY c.project_id
+"""
+TOLD = [Check.Kind.GOLD.value, Check.Kind.QUALIFICATION.value]
 
 DAYS = """
 SELECT (j.created_at AT TIME ZONE %(zone)s)::date, count(*)
@@ -91,23 +106,27 @@ class OwnWork:
     """Comparisons that somebody else has judged as well."""
     agrees: float | None = None
     """The mean share of those others who prefer the same side; None under LEAST_SHARED."""
+    accuracy: Share | None = None
+    """On the checks whose outcome they were told; None where there was none, or the project tells nobody."""
 
 
 def own_work(user: User) -> list[OwnWork]:
-    """The projects that are open to `user` and in which they have worked or could; four statements."""
+    """The projects that are open to `user` and in which they have worked or could; five statements."""
     now = timezone.localtime()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     monday = midnight - timedelta(days=midnight.weekday())
     times = {"today": midnight, "week": monday, "longest": LONGEST_SECONDS}
     worked = _by_project(WORK, user, times)
     aside = _by_project(PUT_ASIDE, user)
-    shared = _by_project(AGREEMENT, user)
+    shared = _by_project(AGREEMENT, user, {"in_agreement": [each.value for each in Judgement.IN_AGREEMENT]})
+    checks = _by_project(CHECKS, user, {"told": TOLD})
     found = []
     for project in projects_of(user).order_by("name"):
         if project.pk not in worked.keys() | aside.keys() and user.is_admin:
             continue
         today, week, whole, *seconds, edits = worked.get(project.pk, (0,) * 7)
         num_shared, agrees = shared.get(project.pk, (0, None))
+        passed, num_checks = checks.get(project.pk, (0, 0))
         skipped, flagged = aside.get(project.pk, (0, 0))
         found.append(
             OwnWork(
@@ -120,6 +139,7 @@ def own_work(user: User) -> list[OwnWork]:
                 num_flagged=flagged,
                 num_shared=num_shared,
                 agrees=agrees if num_shared >= LEAST_SHARED else None,
+                accuracy=wilson(passed, num_checks),
             )
         )
     return found

@@ -32,6 +32,17 @@ REASONS: tuple[Tag, ...] = (
 )
 """The reasons of a new project."""
 
+SAFETY: tuple[Tag, ...] = (
+    {"value": "violence", "label": "Violence or weapons"},
+    {"value": "self_harm", "label": "Self-harm"},
+    {"value": "sexual", "label": "Sexual content"},
+    {"value": "hate", "label": "Hate or harassment"},
+    {"value": "illegal", "label": "Help with a crime"},
+    {"value": "personal_data", "label": "Personal data"},
+    {"value": "bad_advice", "label": "Dangerous advice"},
+)
+"""How an answer may be unsafe, in a new project."""
+
 
 class TagProblem(ValueError):
     """Tags that cannot be used; the message says what to do."""
@@ -40,6 +51,11 @@ class TagProblem(ValueError):
 def default_reasons() -> list[Tag]:
     """A list of its own for each new project."""
     return [tag.copy() for tag in REASONS]
+
+
+def default_safety() -> list[Tag]:
+    """A list of its own for each new project."""
+    return [tag.copy() for tag in SAFETY]
 
 
 def tags_read(text: str) -> list[Tag]:

@@ -3,6 +3,7 @@
 from annotation.models.checks import Check
 from annotation.models.comparison import Comparison, Response
 from annotation.models.exchange import ImportJob, SavedFilter
+from annotation.models.guidelines import GuidelineExample, GuidelinesVersion
 from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
 from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
 from annotation.models.project import Membership, OverlapMode, Project
@@ -15,6 +16,8 @@ __all__ = [
     "Dialog",
     "Edit",
     "Flag",
+    "GuidelineExample",
+    "GuidelinesVersion",
     "ImportJob",
     "Judgement",
     "Membership",

@@ -3,7 +3,7 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from accounts.models import User
@@ -121,6 +121,10 @@ class Judgement(models.Model):
     """0 for what a person said; a reviewer's decisions about one comparison are numbered from 1."""
     passed = models.BooleanField(null=True, blank=True)
     """Whether it was right; null where the comparison is no check."""
+    safety = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    """What is unsafe in each answer, `{"left": [category…], "right": […]}`; empty where nothing is."""
+    guidelines = models.PositiveIntegerField(null=True, blank=True)
+    """The version of the guidelines in force; null where imported or older than versions."""
 
     class Meta:
         constraints = [

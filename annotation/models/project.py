@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from annotation.tag_fields import validate_tags
-from annotation.tags import default_reasons
+from annotation.tags import default_reasons, default_safety
 from registry.models import Deployment
 
 
@@ -92,6 +92,16 @@ class Project(models.Model):
     support_text = models.TextField(blank=True, default="", db_default="")
     """Markdown: where people find help; shown before sensitive content and after the last of a day."""
 
+    safety_categories = models.JSONField(
+        default=default_safety,
+        db_default=Value(default_safety(), models.JSONField()),
+        blank=True,
+        validators=[validate_tags],
+    )
+    """How an answer may be unsafe, as people may say it: `annotation.tags`. Empty: they are not asked."""
+    guidelines_number = models.PositiveIntegerField(default=0, db_default=0)
+    """Which version the guidelines are, counted from 1; 0 where there never were any."""
+
     class Meta:
         ordering = ["slug"]
         constraints = [
@@ -143,6 +153,8 @@ class Membership(models.Model):
     """The probability that they prefer the better answer, as last learned; null where nobody knows."""
     opted_in_at = models.DateTimeField(null=True, blank=True)
     """When they agreed to see a sensitive project's content; null where they did not, or no longer do."""
+    guidelines_read = models.PositiveIntegerField(default=0, db_default=0)
+    """The newest version of the guidelines that they have opened, or that was there when they came."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "user"], name="membership_once")]

@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.services import audit_record
 from annotation.models import Assignment, Membership, Project
+from annotation.services.guidelines import guidelines_version_add
 from annotation.services.leasing import HOLDING
 
 QUALITY_SETTINGS = (
@@ -29,6 +30,7 @@ SETTINGS = frozenset(
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),
         "mask_personal_data",
         *("live", "live_ahead"),
+        "safety_categories",
     }
 ).union(QUALITY_SETTINGS)
 
@@ -51,6 +53,8 @@ def project_update(project: Project, *, actor: User, **settings: Any) -> Project
         locked.full_clean()
         if changes:
             locked.save(update_fields=list(changes))
+            if "guidelines" in changes:
+                guidelines_version_add(locked, actor)
             plain = {name: [_plain(value) for value in values] for name, values in changes.items()}
             audit_record(actor, "project.update", locked, {"changes": plain})
     return locked

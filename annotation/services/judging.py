@@ -21,6 +21,7 @@ from annotation.services.leasing import (
 )
 from annotation.services.overlap import num_more_needed
 from annotation.services.refining import refined_by
+from annotation.services.safety import SAFE, SafetyFlags, safety_kept
 from annotation.services.statements import assignment_submit, is_left_to_someone
 from annotation.tags import unknown_tags
 from webhooks.events import Event
@@ -41,6 +42,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     comment: str = ""
     seconds: float | None = None
+    safety: SafetyFlags = SAFE
 
 
 def judgement_submit(
@@ -51,7 +53,7 @@ def judgement_submit(
     A lease that ran out is accepted while the comparison still has a place for this annotator. Raises
     Forbidden where the comparison is not assigned to them under this lease, Conflict where it is full,
     flagged or judged by them under another key, Invalid where the edit makes no sense
-    or the project does not know a reason.
+    or the project does not know a reason or a category of safety.
     """
     try:
         with transaction.atomic():
@@ -169,6 +171,7 @@ def _judge(
     edited = edit_of(comparison, verdict)
     if verdict.reasons:
         _refuse_unknown_reasons(comparison.project, verdict.reasons)
+    safety = safety_kept(comparison.project, verdict.safety)
     check = check_of(comparison)
     passed = (
         check_passed(check, comparison, verdict.preferred, verdict.strength) if check is not None else None
@@ -184,6 +187,8 @@ def _judge(
         seconds=verdict.seconds,
         idempotency_key=idempotency_key,
         passed=passed,
+        safety=safety,
+        guidelines=comparison.project.guidelines_number,
     )
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
     Judgement.edit.related.set_cached_value(judgement, _edit_create(judgement, assignment, edited))

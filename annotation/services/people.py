@@ -23,7 +23,10 @@ def membership_set(project: Project, user: User, role: Role, *, actor: User | No
     """Give `user` this role in the project, in place of the one before."""
     with transaction.atomic():
         membership, _ = Membership.objects.update_or_create(
-            project=project, user=user, defaults={"role": role}
+            project=project,
+            user=user,
+            defaults={"role": role},
+            create_defaults={"role": role, "guidelines_read": project.guidelines_number},
         )
         audit_record(actor, "membership.set", membership, {"user": user.username, "role": role})
     return membership
@@ -40,7 +43,13 @@ def annotators_create(project: Project, count: int, *, actor: User | None = None
             for name in [name for name in names if name not in taken][:count]
         )
         Membership.objects.bulk_create(
-            Membership(project=project, user=user, role=Role.ANNOTATOR) for user in users
+            Membership(
+                project=project,
+                user=user,
+                role=Role.ANNOTATOR,
+                guidelines_read=project.guidelines_number,
+            )
+            for user in users
         )
         tokens = [token_build(user, name="create_annotators") for user in users]
         ApiToken.objects.bulk_create(token for token, _ in tokens)

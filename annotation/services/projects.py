@@ -8,6 +8,7 @@ from accounts.errors import Conflict
 from accounts.models import User
 from accounts.services import audit_record
 from annotation.models import Project
+from annotation.services.guidelines import guidelines_version_add
 from registry.models import Deployment
 
 
@@ -37,6 +38,8 @@ def project_create(
     project.full_clean()
     with transaction.atomic():
         project.save()
+        if guidelines:
+            guidelines_version_add(project, actor)
         audit_record(actor, "project.create", project, {"slug": slug})
     return project
 

@@ -17,6 +17,7 @@ from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
 from annotation.permissions import project_for
+from annotation.safety_words import safety_sides
 from annotation.services import comparison_ahead, comparison_next, unfinished_requests
 from annotation.services.checking import WorkStopped, qualification_of
 from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
@@ -107,4 +108,7 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "scale": SCALE,
         "reasons": [(tag["value"], tag["label"]) for tag in project.reasons],
         "qualification": qualification_of(assignment),
+        "safety": [(tag["value"], tag["label"]) for tag in project.safety_categories],
+        "safety_sides": safety_sides(),
+        "guidelines_number": project.guidelines_number,
     }

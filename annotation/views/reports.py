@@ -19,6 +19,7 @@ from annotation.quality import ProjectQuality, project_quality
 from annotation.reason_counts import reason_counts
 from annotation.records import Strength
 from annotation.reports import Report, project_report, rounds_judged
+from annotation.safety_counts import safety_counts
 from annotation.views.projects import project_frame
 from annotation.wait_charts import wait_context
 
@@ -76,6 +77,7 @@ def project_reports(request: HttpRequest, slug: str) -> HttpResponse:
             "bars": _bars(report),
             "bar_days": (first.last - first.first).days + 1,
             "reason_bars": reason_counts(project, round_number),
+            "safety_bars": safety_counts(project, round_number),
             "latest": report.periods[: -NUM_LATEST - 1 : -1],
         }
     if is_htmx(request):

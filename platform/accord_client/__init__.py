@@ -18,7 +18,7 @@ from accord_client.errors import (
     Unauthorized,
 )
 from accord_client.retrying import Retrying
-from accord_client.shapes import Answer, Comparison, Judgement, Manifest, Message, Project
+from accord_client.shapes import Answer, Comparison, Judgement, Manifest, Message, Project, Safety
 
 __all__ = [
     "AccordClient",
@@ -37,6 +37,7 @@ __all__ = [
     "NotFound",
     "Project",
     "Retrying",
+    "Safety",
     "ServerError",
     "TooManyRequests",
     "Unauthorized",

@@ -87,9 +87,10 @@ class AccordClient:
         reasons: Sequence[str] = (),
         comment: str = "",
         seconds: float | None = None,
+        safety: Mapping[Side, Sequence[str]] | None = None,
         key: str | None = None,
     ) -> Judgement:
-        """Judge; `edited` is the preferred answer as it should be.
+        """Judge; `edited` is the preferred answer as it should be, `safety` what is unsafe in each answer.
 
         However often a broken connection makes this ask, the judgement counts once. To go on after a crash of
         your own, give the same `key` again.
@@ -105,6 +106,7 @@ class AccordClient:
                 "reasons": list(reasons),
                 "comment": comment,
                 "seconds": seconds,
+                **({} if safety is None else {"safety": {side: list(safety[side]) for side in safety}}),
             },
             headers={"Idempotency-Key": key or str(uuid.uuid4())},
         )

@@ -59,6 +59,13 @@ class Comparison(Shape):
     draft: dict[str, Any]  # Any: what was kept with `draft`
 
 
+class Safety(Shape):
+    """What is unsafe in each answer, by the project's categories."""
+
+    left: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+
+
 class Judgement(Shape):
     """A judgement as the server keeps it."""
 
@@ -71,6 +78,7 @@ class Judgement(Shape):
     comment: str
     seconds: float | None
     created: datetime
+    safety: Safety = Safety()
 
 
 class ManifestFile(Shape):

@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from alignment.models import Round, Snapshot
-from annotation.models import Judgement, Project
+from annotation.models import Check, Judgement, Project
 from annotation.own_work import LEAST_SHARED, NUM_DAYS, own_days, own_work
+from annotation.records import Message
+from annotation.services.checks import check_create
 from registry.models import Checkpoint
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project
 
@@ -95,3 +97,40 @@ def test_another_projects_page_is_not_there() -> None:
     assert client.get(f"/work/{project.slug}/").status_code in (403, 404)
     assert client.get("/work/").status_code == 200
     assert Client().get("/work/").status_code == 302
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_accuracy_is_told_of_checks_with_a_word_and_never_of_attention_checks(feedback: bool) -> None:
+    project = make_project()
+    Project.objects.update(check_feedback=feedback, gold_share=0.5)
+    project.refresh_from_db()
+    for number, kind in enumerate([Check.Kind.GOLD, Check.Kind.ATTENTION]):
+        check_create(
+            project,
+            kind=kind,
+            context=[Message(role="user", content=f"known {number}")],
+            better=f"right {number}",
+            worse=f"wrong {number}",
+        )
+    make_comparisons(project, 20)
+    user = make_annotator(project)
+    judge_all(user, project, "left")
+    judged = Judgement.objects.exclude(passed=None)
+    assert judged.filter(comparison__of_check__kind=Check.Kind.ATTENTION).exists()
+    judged.update(passed=True)
+    told = judged.filter(comparison__of_check__kind=Check.Kind.GOLD).count()
+    assert told
+    (work,) = own_work(user)
+    assert (0 if work.accuracy is None else work.accuracy.num) == told * feedback
+    assert ("100%" in page_of(user)) == feedback
+
+
+def test_what_was_excluded_does_not_count_as_another_voice() -> None:
+    project = make_project(overlap=2)
+    make_comparisons(project, LEAST_SHARED)
+    user, other = make_annotator(project), make_annotator(project, "other")
+    judge_all(user, project, "left")
+    judge_all(other, project, "right")
+    assert own_work(user)[0].agrees == 0
+    Judgement.objects.filter(annotator=other).update(standing=Judgement.Standing.EXCLUDED)
+    assert own_work(user)[0].num_shared == 0

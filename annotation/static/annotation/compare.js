@@ -28,6 +28,7 @@ const actions = {
   edit: () => current?.edit(),
   refine: () => current?.refine(),
   comment: () => current?.part("#comment").focus(),
+  unsafe: () => current?.safety.toggle(),
   nextMessage: () => current?.part("#next-message").focus(),
   submit: () => current?.submit(),
   skip: () => ask("skip-dialog", (answers) => current?.skip(answers.get("reason").trim())),

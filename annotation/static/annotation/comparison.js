@@ -11,6 +11,7 @@ import { Editor } from "./editor.js";
 import { Lease } from "./lease.js";
 import { Reading } from "./reading.js";
 import { Refine } from "./refine.js";
+import { Safety } from "./safety.js";
 import { choiceOfKey, keyOfChoice } from "./scale.js";
 import { Veil } from "./veil.js";
 import { toast } from "../web/toast.js";
@@ -45,6 +46,7 @@ export class Comparison {
     this.reading = new Reading(root, this.texts, events.announce);
     this.editor = new Editor({ root: this.part("#editor"), previewUrl, changed: () => this.changed() });
     this.refining = new Refine({ root: this.part("#refine"), editor: this.editor, url: this.url, api, lease: this.lease, changed: () => this.changed() });
+    this.safety = new Safety(this.part("#safety"));
     this.countdown = new Lease({
       element: this.part("#lease"),
       seconds: Number(root.dataset.seconds),
@@ -79,6 +81,7 @@ export class Comparison {
       next_message: this.part("#next-message").value,
       feedback: this.refining.feedback.value,
       seconds: Math.round(this.seconds),
+      safety: this.safety.flags,
     };
   }
 
@@ -93,6 +96,7 @@ export class Comparison {
       this.refining.resume();
     }
     for (const box of this.root.querySelectorAll("[name=reasons]")) box.checked = (draft.reasons ?? []).includes(box.value);
+    this.safety.restore(draft.safety);
     this.part("#comment").value = draft.comment ?? "";
     this.part("#next-message").value = draft.next_message ?? "";
     if (key || draft.comment || draft.next_message) this.part("#saved").textContent = "Draft restored";

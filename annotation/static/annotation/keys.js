@@ -1,12 +1,12 @@
 /*
  * The keyboard of the comparison page. Single keys work wherever one is not typing; Ctrl+Enter and Escape also there.
  *
- * `actions` has: choose(1 to 8), read(1 or -1), difference, together, reveal, edit, refine, comment, nextMessage, submit, skip, flag, guidelines, begin, help.
+ * `actions` has: choose(1 to 8), read(1 or -1), difference, together, reveal, edit, refine, comment, unsafe, nextMessage, submit, skip, flag, guidelines, begin, help.
  */
 
 import { choiceOfKey } from "./scale.js";
 
-const LETTERS = { d: "difference", l: "together", v: "reveal", e: "edit", r: "refine", c: "comment", n: "nextMessage", s: "skip", f: "flag", g: "guidelines", p: "begin" };
+const LETTERS = { d: "difference", l: "together", v: "reveal", e: "edit", r: "refine", c: "comment", u: "unsafe", n: "nextMessage", s: "skip", f: "flag", g: "guidelines", p: "begin" };
 
 export function startKeys(actions) {
   document.addEventListener("keydown", (event) => {
