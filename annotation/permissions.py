@@ -4,6 +4,7 @@ To those outside a project nothing of it is there; inside it, what one may not d
 """
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.errors import Forbidden, NotFound
 from accounts.models import Role, User
@@ -29,7 +30,7 @@ def project_for(user: User, slug: str, roles: frozenset[Role] = ANNOTATE) -> Pro
     """
     row = fetch_one(WITH_OWN_ROLE, {"user": user.pk, "slug": slug})
     if row is None or (row[-1] is None and not user.is_admin):
-        raise NotFound(f"There is no project {slug!r} for you: look at your own projects.")
+        raise NotFound(_("There is no project %(slug)r for you: look at your own projects.") % {"slug": slug})
     if not user.is_admin and row[-1] not in roles:
         raise Forbidden(_refusal(slug, roles))
     return load(Project, row)
@@ -59,5 +60,7 @@ def projects_of(user: User) -> QuerySet[Project]:
 
 
 def _refusal(slug: str, roles: frozenset[Role]) -> str:
-    needed = " or ".join(sorted(role.value for role in roles))
-    return f"Project {slug!r} is not open to you for this: ask an admin to make you its {needed}."
+    either = _("or")
+    needed = f" {either} ".join(sorted(role.label.lower() for role in roles))
+    words = _("Project %(slug)r is not open to you for this: ask an admin to make you its %(roles)s.")
+    return words % {"slug": slug, "roles": needed}

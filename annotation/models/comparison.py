@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Func, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from annotation.models.project import Project
 from annotation.models.prompt import Dialog
@@ -46,11 +47,11 @@ class Comparison(models.Model):
     class State(models.TextChoices):
         """Open until `needed` people have judged it."""
 
-        OPEN = "open", "open"
-        FULL = "full", "full"
-        FLAGGED = "flagged", "flagged"
-        WITHDRAWN = "withdrawn", "withdrawn"
-        CHECK = "check", "check"
+        OPEN = "open", _("open")
+        FULL = "full", _("full")
+        FLAGGED = "flagged", _("flagged")
+        WITHDRAWN = "withdrawn", _("withdrawn")
+        CHECK = "check", _("check")
         """Made from a check for one person, and never anything else: so no count of work includes it."""
 
     JUDGEABLE = frozenset({State.OPEN, State.CHECK})

@@ -5,8 +5,10 @@ import uuid
 from django.db import models
 from django.db.models import Q, Value
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from annotation.judging_words import STRENGTHS
 from annotation.models.comparison import Comparison
 from annotation.models.project import Project
 from annotation.records import Strength
@@ -20,8 +22,8 @@ def record_id_new() -> str:
 class Side(models.TextChoices):
     """Where a response was shown."""
 
-    LEFT = "left", "left"
-    RIGHT = "right", "right"
+    LEFT = "left", _("left")
+    RIGHT = "right", _("right")
 
 
 class Assignment(models.Model):
@@ -30,13 +32,13 @@ class Assignment(models.Model):
     class State(models.TextChoices):
         """Active and reserved hold a place until `expires_at`; all others are over."""
 
-        ACTIVE = "active", "active"
-        RESERVED = "reserved", "reserved"
+        ACTIVE = "active", _("active")
+        RESERVED = "reserved", _("reserved")
         """The one that comes next, fetched while the person is still at another."""
-        SUBMITTED = "submitted", "submitted"
-        SKIPPED = "skipped", "skipped"
-        FLAGGED = "flagged", "flagged"
-        EXPIRED = "expired", "expired"
+        SUBMITTED = "submitted", _("submitted")
+        SKIPPED = "skipped", _("skipped")
+        FLAGGED = "flagged", _("flagged")
+        EXPIRED = "expired", _("expired")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
     """The comparison's, kept here for the constraint below."""
@@ -85,11 +87,11 @@ class Judgement(models.Model):
     class Standing(models.TextChoices):
         """Where it counts. Records are made of the first two, agreement of the first and the third."""
 
-        COUNTED = "counted", "counted"
-        DECISION = "decision", "a reviewer's decision"
+        COUNTED = "counted", _("counted")
+        DECISION = "decision", _("a reviewer's decision")
         """It stands for the whole comparison, and was made in sight of the others."""
-        SUPERSEDED = "superseded", "superseded by a decision"
-        EXCLUDED = "excluded", "excluded"
+        SUPERSEDED = "superseded", _("superseded by a decision")
+        EXCLUDED = "excluded", _("excluded")
         UNDONE = "undone", "a decision undone"
 
     IN_RECORDS = (Standing.COUNTED, Standing.DECISION)
@@ -103,7 +105,7 @@ class Judgement(models.Model):
     """Null where the judgement was imported."""
     preferred = models.CharField(max_length=8, choices=Side)
     strength = models.CharField(
-        max_length=32, choices=[(strength.value, strength.value.replace("_", " ")) for strength in Strength]
+        max_length=32, choices=[(strength.value, words) for strength, words in STRENGTHS.items()]
     )
     reasons = models.JSONField(default=list, blank=True)
     comment = models.TextField(blank=True)
@@ -169,15 +171,15 @@ class Flag(models.Model):
     class Reason(models.TextChoices):
         """What a person says is wrong with it."""
 
-        UNSAFE = "unsafe", "unsafe content"
-        PERSONAL_DATA = "personal_data", "personal data"
-        BROKEN = "broken", "broken or unreadable"
-        OTHER = "other", "something else"
+        UNSAFE = "unsafe", _("unsafe content")
+        PERSONAL_DATA = "personal_data", _("personal data")
+        BROKEN = "broken", _("broken or unreadable")
+        OTHER = "other", _("something else")
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="flags")
     annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="flags")
     reason = models.CharField(
-        max_length=32, choices=[*Reason.choices, (SKIPPED_BY_EVERYONE, "skipped by everyone")]
+        max_length=32, choices=[*Reason.choices, (SKIPPED_BY_EVERYONE, _("skipped by everyone"))]
     )
     comment = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.errors import Conflict, Forbidden, Invalid
 from accounts.models import User
@@ -68,7 +69,7 @@ def judgement_submit(
         if not breaks(error, KEY_ONCE):
             raise
         raise Conflict(
-            "This Idempotency-Key belongs to another judgement of yours: use a new one."
+            _("This Idempotency-Key belongs to another judgement of yours: use a new one.")
         ) from error
 
 
@@ -124,7 +125,8 @@ def flag_resolve(comparison: Comparison, *, keep: bool, actor: User) -> None:
         locked = Comparison.objects.select_for_update().get(pk=comparison.pk)
         if locked.state != Comparison.State.FLAGGED:
             raise Conflict(
-                f"Comparison {locked.pk} is {locked.state}, not flagged: nothing is to be resolved."
+                _("Comparison %(number)s is %(state)s, not flagged: nothing is to be resolved.")
+                % {"number": locked.pk, "state": locked.get_state_display()}
             )
         is_full = locked.num_judgements >= locked.needed
         reopened = Comparison.State.FULL if is_full else Comparison.State.OPEN
@@ -140,23 +142,25 @@ def _submitted(assignment: Assignment, idempotency_key: str) -> Judgement:
     judgement = Judgement.objects.select_related("edit").get(assignment=assignment)
     judgement.comparison = assignment.comparison
     if judgement.idempotency_key != idempotency_key:
-        raise Conflict("You have judged this comparison already: go on with the next one.")
+        raise Conflict(_("You have judged this comparison already: go on with the next one."))
     return judgement
 
 
 def _refuse_unassigned(assignment: Assignment, lease: uuid.UUID) -> None:
     if assignment.lease != lease:
-        raise Forbidden("This lease is not yours for this comparison: ask for the next one.")
+        raise Forbidden(_("This lease is not yours for this comparison: ask for the next one."))
     if assignment.state not in UNFINISHED:
-        raise Forbidden(f"You have {assignment.state} this comparison: ask for the next one.")
+        words = _("You have %(state)s this comparison: ask for the next one.")
+        raise Forbidden(words % {"state": assignment.get_state_display()})
 
 
 def _refuse_closed(comparison: Comparison, assignment: Assignment) -> None:
     if comparison.state not in Comparison.JUDGEABLE:
-        raise Conflict(f"This comparison is {comparison.state} already: go on with the next one.")
+        words = _("This comparison is %(state)s already: go on with the next one.")
+        raise Conflict(words % {"state": comparison.get_state_display()})
     if not is_open_to(comparison, assignment):
         raise Conflict(
-            "Your time for this comparison ran out and it went to somebody else: go on with the next."
+            _("Your time for this comparison ran out and it went to somebody else: go on with the next.")
         )
 
 
@@ -235,7 +239,8 @@ def _edit_create(judgement: Judgement, assignment: Assignment, edited: str | Non
 def _refuse_unknown_reasons(project: Project, reasons: tuple[str, ...]) -> None:
     if project.reasons and (unknown := unknown_tags(reasons, project.reasons)):
         known = ", ".join(tag["value"] for tag in project.reasons)
-        raise Invalid(f"This project knows no reason {unknown[0]!r}: reload the page, or use one of {known}.")
+        words = _("This project knows no reason %(reason)r: reload the page, or use one of %(known)s.")
+        raise Invalid(words % {"reason": unknown[0], "known": known})
 
 
 def edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
@@ -248,7 +253,7 @@ def edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
     if verdict.edited.strip() == chosen.strip():
         return None
     if not verdict.edited.strip():
-        raise Invalid("The edited answer is empty: write one, or leave the answer as it is.")
+        raise Invalid(_("The edited answer is empty: write one, or leave the answer as it is."))
     if verdict.edited.strip() == rejected.strip():
-        raise Invalid("The edited answer is the rejected one: prefer that one instead.")
+        raise Invalid(_("The edited answer is the rejected one: prefer that one instead."))
     return verdict.edited

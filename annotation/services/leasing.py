@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.errors import Conflict, Forbidden, NotFound
 from accounts.models import User
@@ -70,7 +71,7 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
     and now and then one made from a check. Raises Forbidden where they are paused or did not qualify,
     NotOptedIn or ExposureReached where the content is sensitive and not, or no more, for them.
     """
-    for _ in range(MAX_TRIES):
+    for _try in range(MAX_TRIES):
         work = at_work(project, annotator)
         refuse_paused(work.member)
         refuse_not_opted_in(project, work.member)
@@ -85,7 +86,7 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
             if not breaks(error, IN_HAND):
                 raise
         # The same person was handed one at the same moment, in another window: that one it is.
-    raise Conflict("You are asking for comparisons in several places at once: use one.")
+    raise Conflict(_("You are asking for comparisons in several places at once: use one."))
 
 
 def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
@@ -95,7 +96,7 @@ def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
     checks are mixed into the work (one that takes the place of what is kept would stand out), and where
     how much a person sees is counted.
     """
-    for _ in range(MAX_TRIES):
+    for _try in range(MAX_TRIES):
         work = at_work(project, annotator)
         refuse_paused(work.member)
         has_checks = project.gold_share or (work.member is not None and must_qualify(project, work.member))
@@ -133,7 +134,8 @@ def draft_save(
     with transaction.atomic():
         comparison, assignment = locked_assignment(comparison_id, annotator)
         if assignment.state not in UNFINISHED:
-            raise Conflict(f"This comparison is {assignment.state} already: go on with the next one.")
+            words = _("This comparison is %(state)s already: go on with the next one.")
+            raise Conflict(words % {"state": assignment.get_state_display()})
         assignment.draft = _draft_kept(comparison, draft)
         now = timezone.now()
         if assignment.state in HOLDING and assignment.expires_at > now:
@@ -148,7 +150,7 @@ def locked_assignment(comparison_id: int, annotator: User) -> tuple[Comparison, 
     Raises NotFound where there is no such comparison in a project of theirs, Forbidden where it was never
     handed to them.
     """
-    comparison, assignment, _ = locked_with_member(comparison_id, annotator)
+    comparison, assignment, _member = locked_with_member(comparison_id, annotator)
     return comparison, assignment
 
 
@@ -158,11 +160,12 @@ def locked_with_member(
     """The same and the person's membership; None for an admin of the whole site."""
     locked = comparison_lock(comparison_id, annotator)
     if locked is None or (locked[1] is None and not annotator.is_admin):
-        raise NotFound(f"There is no comparison {comparison_id} for you: ask for the next one.")
+        words = _("There is no comparison %(number)s for you: ask for the next one.")
+        raise NotFound(words % {"number": comparison_id})
     comparison, member = locked
     assignment = own_assignment(comparison, annotator)
     if assignment is None:
-        raise Forbidden("This comparison is not assigned to you: ask for the next one.")
+        raise Forbidden(_("This comparison is not assigned to you: ask for the next one."))
     assignment.comparison = comparison
     return comparison, assignment, member
 
@@ -170,7 +173,7 @@ def locked_with_member(
 def refuse_paused(member: Membership | None) -> None:
     """Raises Forbidden where the person is paused in the project."""
     if member is not None and member.paused_at is not None:
-        raise WorkStopped("Your work in this project is paused: ask its admin. Your drafts are kept.")
+        raise WorkStopped(_("Your work in this project is paused: ask its admin. Your drafts are kept."))
 
 
 def is_open_to(comparison: Comparison, assignment: Assignment) -> bool:
@@ -210,7 +213,7 @@ def _renew(
     with transaction.atomic():
         locked = comparison_lock(held.comparison_id, annotator)
         assert locked is not None, held
-        comparison, _ = locked
+        comparison, _member = locked
         is_late = held.state == State.RESERVED and comparison.round != project.current_round
         if comparison.state in Comparison.JUDGEABLE and not is_late:
             now = timezone.now()

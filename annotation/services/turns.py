@@ -50,7 +50,7 @@ def turn_ask(
     require_role(annotator, dialog.project, ANNOTATE, missing=missing)
     last = dialog.comparisons.select_related("left", "right").order_by("-turn").first()
     if last is None:
-        raise NotFound(f"Dialog {dialog_id} has no comparison yet.")
+        raise NotFound(_("Dialog %(number)s has no comparison yet.") % {"number": dialog_id})
     said = message_masked(dialog.project, _messages(last.context[:-1]), content)
     answered = _answered(last, annotator, said)
     if answered is not None:

@@ -8,11 +8,13 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
 from accounts.models import User
+from annotation.judging_words import reasons_offered, scale
 from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
 from annotation.overview import num_judged_today
@@ -21,18 +23,6 @@ from annotation.safety_words import safety_sides
 from annotation.services import comparison_ahead, comparison_next, unfinished_requests
 from annotation.services.checking import WorkStopped, qualification_of
 from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
-
-SCALE = (
-    (1, "left", 4, "Significantly"),
-    (2, "left", 3, "Better"),
-    (3, "left", 2, "Slightly"),
-    (4, "left", 1, "Marginally"),
-    (5, "right", 1, "Marginally"),
-    (6, "right", 2, "Slightly"),
-    (7, "right", 3, "Better"),
-    (8, "right", 4, "Significantly"),
-)
-"""The eight steps from left to right: key, side, level (4 is strongest), word under the bar."""
 
 
 @login_required
@@ -102,11 +92,11 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "language": prompt.language,
         "earlier": earlier,
         "latest": latest,
-        "answers": [("left", "Left", left), ("right", "Right", right)],
+        "answers": [("left", _("Left"), left), ("right", _("Right"), right)],
         "texts": {"left": left, "right": right},
         "draft": assignment.draft,
-        "scale": SCALE,
-        "reasons": [(tag["value"], tag["label"]) for tag in project.reasons],
+        "scale": scale(),
+        "reasons": reasons_offered(project.reasons),
         "qualification": qualification_of(assignment),
         "safety": [(tag["value"], tag["label"]) for tag in project.safety_categories],
         "safety_sides": safety_sides(),

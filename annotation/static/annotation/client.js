@@ -49,7 +49,7 @@ async function patiently(retry, request) {
       if (error.name === "AbortError") throw error;
     }
     if (response && response.status < 500) return response;
-    if (delay === null) throw new Unreachable(response ? `The server answered ${response.status}.` : "The server cannot be reached.");
+    if (delay === null) throw new Unreachable(response ? interpolate(gettext("The server answered %s."), [response.status]) : gettext("The server cannot be reached."));
     await new Promise((resolve) => setTimeout(resolve, delay));
   }
   return null;

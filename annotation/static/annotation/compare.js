@@ -69,10 +69,10 @@ async function showNext() {
   try {
     const { ok, status, html } = await fragment(nextUrl);
     if (ok) show(parsed(html));
-    else showProblem(status === 401 ? "You are logged out." : "The next comparison could not be fetched.", "Reload the page", () => location.reload());
+    else showProblem(status === 401 ? gettext("You are logged out.") : gettext("The next comparison could not be fetched."), gettext("Reload the page"), () => location.reload());
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
-    showProblem(error.message, "Try again", showNext);
+    showProblem(error.message, gettext("Try again"), showNext);
   } finally {
     place.removeAttribute("aria-busy");
   }
@@ -103,7 +103,7 @@ function show(content) {
   const root = place.querySelector("[data-comparison]");
   if (!root) {
     lookAgainTimer = setTimeout(showNext, LOOK_AGAIN_MS);
-    if (!waited) announce("All caught up: there is nothing to compare right now.");
+    if (!waited) announce(gettext("All caught up: there is nothing to compare right now."));
     return;
   }
   current = new Comparison(root, { api, previewUrl, events: { done, announce } });
@@ -111,7 +111,7 @@ function show(content) {
   if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
   ahead.fetchSoon();
   if (turns.pairs.length) turns.refresh();
-  announce("The next comparison is here.");
+  announce(gettext("The next comparison is here."));
 }
 
 /** A comparison is over: count it, say so, and go on with its dialog or with the next one. */
@@ -120,7 +120,7 @@ async function done({ judged, said, problem, nextMessage, dialog, feedback }) {
   if (problem) toast(problem, "warning");
   if (judged) {
     doneToday.dataset.count = Number(doneToday.dataset.count) + 1;
-    doneToday.textContent = `${doneToday.dataset.count} done today`;
+    doneToday.textContent = interpolate(gettext("%s done today"), [doneToday.dataset.count]);
   }
   if (said) announce(said);
   if (feedback) await showFeedback(place, feedback);
@@ -130,7 +130,7 @@ async function done({ judged, said, problem, nextMessage, dialog, feedback }) {
 
 /** Two models answer the next message of the dialog in the background; the pair comes next when it is there. */
 async function goOn(dialog, content) {
-  if (!(await turns.ask(dialog, content))) toast("Your message is kept here and sent when the connection is back.", "warning");
+  if (!(await turns.ask(dialog, content))) toast(gettext("Your message is kept here and sent when the connection is back."), "warning");
   await showNext();
 }
 

@@ -17,12 +17,12 @@ import { Veil } from "./veil.js";
 import { toast } from "../web/toast.js";
 
 const WORDS = {
-  significantly_better: "significantly better",
-  better: "better",
-  slightly_better: "slightly better",
-  marginally_better: "marginally better",
+  significantly_better: gettext("significantly better"),
+  better: gettext("better"),
+  slightly_better: gettext("slightly better"),
+  marginally_better: gettext("marginally better"),
 };
-const SAVED = { saving: "Saving…", saved: "Draft saved", offline: "Not saved yet: no connection" };
+const SAVED = { saving: gettext("Saving…"), saved: gettext("Draft saved"), offline: gettext("Not saved yet: no connection") };
 const GONE = new Set([403, 404, 409]);
 const IDLE_MS = 60_000;
 
@@ -99,7 +99,7 @@ export class Comparison {
     this.safety.restore(draft.safety);
     this.part("#comment").value = draft.comment ?? "";
     this.part("#next-message").value = draft.next_message ?? "";
-    if (key || draft.comment || draft.next_message) this.part("#saved").textContent = "Draft restored";
+    if (key || draft.comment || draft.next_message) this.part("#saved").textContent = gettext("Draft restored");
   }
 
   changed() {
@@ -113,7 +113,7 @@ export class Comparison {
     const turned = this.editor.isOpen && choice.preferred !== this.choice.preferred;
     if (turned && this.editor.edited !== null) {
       this.showChoice(this.choice);
-      toast("You have edited the other answer: discard that edit first.", "warning");
+      toast(gettext("You have edited the other answer: discard that edit first."), "warning");
       return;
     }
     if (turned) this.closeEditor();
@@ -129,7 +129,7 @@ export class Comparison {
 
   showChoice(choice) {
     this.choice = choice;
-    const words = `${choice.preferred === "left" ? "Left" : "Right"} is ${WORDS[choice.strength]}`;
+    const words = interpolate(choice.preferred === "left" ? gettext("Left is %s") : gettext("Right is %s"), [WORDS[choice.strength]]);
     this.part(`[name=choice][value="${keyOfChoice(choice)}"]`).checked = true;
     this.root.dataset.preferred = choice.preferred;
     this.part("#choice-words").textContent = words;
@@ -143,7 +143,7 @@ export class Comparison {
   edit() {
     const { preferred } = this.choice;
     if (!preferred) {
-      toast("First choose the better answer with 1 to 8, then edit it.");
+      toast(gettext("First choose the better answer with 1 to 8, then edit it."));
       return;
     }
     if (!this.editor.isOpen) {
@@ -174,22 +174,22 @@ export class Comparison {
 
   async submit() {
     if (!this.choice.preferred) {
-      toast("First choose the better answer with 1 to 8.");
+      toast(gettext("First choose the better answer with 1 to 8."));
       return;
     }
     const { edited, next_message: nextMessage, feedback, ...rest } = this.state();
     const body = { lease: this.lease, ...rest, edited: this.editor.edited };
     // The lease names this submission: repeated after a lost answer, a reload or in a second tab it counts once.
     const headers = { "Idempotency-Key": `page-${this.lease}` };
-    await this.finish("judgement", body, { headers, said: "Submitted.", then: { nextMessage: nextMessage.trim(), dialog: this.root.dataset.dialog } });
+    await this.finish("judgement", body, { headers, said: gettext("Submitted."), then: { nextMessage: nextMessage.trim(), dialog: this.root.dataset.dialog } });
   }
 
   async skip(reason) {
-    await this.finish("skip", { lease: this.lease, reason }, { said: "Skipped." });
+    await this.finish("skip", { lease: this.lease, reason }, { said: gettext("Skipped.") });
   }
 
   async flag(reason, comment) {
-    await this.finish("flag", { lease: this.lease, reason, comment }, { said: "Flagged. Thank you." });
+    await this.finish("flag", { lease: this.lease, reason, comment }, { said: gettext("Flagged. Thank you.") });
   }
 
   /** Send the last word on this comparison, once, and tell the page. What is refused stays here to be mended. */
@@ -203,13 +203,13 @@ export class Comparison {
         const judged = ok && what === "judgement";
         this.events.done({ judged, said: ok ? said : null, problem: ok ? null : sentence(data), feedback: ok && data?.feedback ? data.id : null, ...(ok ? then : {}) });
       } else if (status === 401) {
-        toast("You are logged out. Log in again in another tab, then submit here: nothing is lost.", "error");
+        toast(gettext("You are logged out. Log in again in another tab, then submit here: nothing is lost."), "error");
       } else {
         toast(sentence(data), "error");
       }
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
-      toast(`${error.message} What you wrote is still here: submit again in a moment.`, "error");
+      toast(`${error.message} ${gettext("What you wrote is still here: submit again in a moment.")}`, "error");
     } finally {
       this.setSending(false);
     }
@@ -267,6 +267,6 @@ export class Comparison {
 function sentence(data) {
   const detail = data?.detail;
   if (typeof detail === "string") return detail;
-  if (Array.isArray(detail) && detail.length) return `${detail[0].loc?.at(-1) ?? "Something"}: ${detail[0].msg}`;
-  return "The server did not accept that. Reload the page and try again.";
+  if (Array.isArray(detail) && detail.length) return `${detail[0].loc?.at(-1) ?? gettext("Something")}: ${detail[0].msg}`;
+  return gettext("The server did not accept that. Reload the page and try again.");
 }

@@ -38,7 +38,7 @@ export class Editor {
   open(side, original, edited = null) {
     this.original = original;
     this.root.dataset.side = side;
-    this.root.querySelector("#editor-title").textContent = `Your edit of the ${side} answer`;
+    this.root.querySelector("#editor-title").textContent = side === "left" ? gettext("Your edit of the left answer") : gettext("Your edit of the right answer");
     this.text.value = edited ?? original;
     this.root.hidden = false;
     this.redraw();
@@ -53,7 +53,7 @@ export class Editor {
     const parts = wordDiff(this.original, this.text.value);
     const { removed, added } = countChanges(parts);
     this.difference.replaceChildren(...parts.map(element));
-    this.counts.textContent = removed || added ? `${added} added, ${removed} removed` : "Nothing changed yet";
+    this.counts.textContent = removed || added ? interpolate(gettext("%(added)s added, %(removed)s removed"), { added, removed }, true) : gettext("Nothing changed yet");
     if (!this.preview.hidden) this.renderSoon();
   }
 

@@ -37,7 +37,7 @@ export class Lease {
 
   tick() {
     const left = Math.max(Math.round((this.end - performance.now()) / 1000), 0);
-    this.element.textContent = left ? `${clock(left)} left` : "Time is up";
+    this.element.textContent = left ? interpolate(gettext("%s left"), [clock(left)]) : gettext("Time is up");
     this.element.classList.toggle("is-soon", left <= SOON_SECONDS);
     if (!left && !this.isOver) {
       this.isOver = true;

@@ -89,7 +89,7 @@ export class Reading {
     this.placed.clear();
     this.showTogether();
     if (this.together) this.follow(this.bodies[0]);
-    this.announce(this.together ? "The answers scroll together." : "The answers scroll apart.");
+    this.announce(this.together ? gettext("The answers scroll together.") : gettext("The answers scroll apart."));
   }
 
   showTogether() {
@@ -104,7 +104,7 @@ export class Reading {
     const words = this.root.querySelector("#difference-words");
     words.hidden = !shown;
     if (shown) words.textContent = this.mark();
-    this.announce(shown ? words.textContent : "The answers as they are shown.");
+    this.announce(shown ? words.textContent : gettext("The answers as they are shown."));
     this.placed.clear();
     this.fit();
   }
@@ -118,8 +118,8 @@ export class Reading {
     }
     const { removed, added } = countChanges(this.parts);
     const shared = countChanges(this.parts.filter(({ kind }) => kind === "same").map(({ text }) => ({ kind: "added", text }))).added;
-    if (!shared) return "The two answers have too little in common to be set against each other.";
-    return `${removed} words stand only in the left answer, ${added} only in the right one.`;
+    if (!shared) return gettext("The two answers have too little in common to be set against each other.");
+    return interpolate(gettext("%(removed)s words stand only in the left answer, %(added)s only in the right one."), { removed, added }, true);
   }
 }
 

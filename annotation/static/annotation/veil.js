@@ -26,7 +26,7 @@ export class Veil {
   toggle() {
     if (!this.parts.length) return;
     this.set(this.parts, !this.isVeiled);
-    this.announce(this.isVeiled ? "The texts are blurred." : "The texts are shown.");
+    this.announce(this.isVeiled ? gettext("The texts are blurred.") : gettext("The texts are shown."));
   }
 
   showPart(name) {

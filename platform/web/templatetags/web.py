@@ -10,6 +10,7 @@ from django.forms import BoundField
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import pgettext
 
 register = template.Library()
 
@@ -21,11 +22,11 @@ def duration(seconds: float | timedelta | None) -> str:
         return "–"
     total = round(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
     if total < 60:
-        return f"{max(total, 0)} s"
+        return f"{max(total, 0)} {pgettext('time', 's')}"
     for size, unit, smaller, smaller_unit in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
+        (86_400, pgettext("time", "d"), 3_600, pgettext("time", "h")),
+        (3_600, pgettext("time", "h"), 60, pgettext("time", "min")),
+        (60, pgettext("time", "min"), 1, pgettext("time", "s")),
     ):
         if total >= size:
             rest = total % size // smaller
