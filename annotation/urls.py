@@ -1,6 +1,6 @@
 """Routes of the comparison page and the project pages."""
 
-from django.urls import path
+from django.urls import include, path
 
 from annotation.views import (
     annotate,
@@ -62,6 +62,7 @@ urlpatterns = [
         name="project-exchange-import-restart",
     ),
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),
+    path("projects/<slug:slug>/guidelines/", include("annotation.guideline_urls")),
     path("projects/<slug:slug>/sensitive/", sensitive.sensitive_decide, name="sensitive-decide"),
     path("projects/<slug:slug>/annotate/next/", annotate.annotate_next, name="annotate-next"),
 ]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
 from accounts.models import User
+from annotation.guidelines import guidelines_shown
 from annotation.judging_words import reasons_offered, scale
 from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
@@ -39,6 +40,7 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
         "num_today": num_judged_today(user, project),
         "flag_reasons": Flag.Reason.choices,
         "turns_words": turns_words(),
+        **guidelines_shown(project, user),
     }
     if project.live:
         context |= prompt_groups(project)

@@ -27,6 +27,7 @@ class Look:
 def looks(site: SampleSite) -> list[Look]:
     """All of them; those of one person together."""
     slug, admin, annotator = site.project.slug, site.admin, site.annotator
+    examples = f"/projects/{slug}/guidelines/examples/"
     compare = f"/projects/{slug}/annotate/"
     return [
         Look(name="login", path="/login/", person=None),
@@ -55,6 +56,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="password", path="/account/password/", person=annotator),
         Look(name="own-work", path="/work/", person=site.colleague),
         Look(name="own-judgements", path=f"/work/{slug}/", person=site.colleague, prepare=_open_all),
+        Look(name="compare-unsafe", path=compare, person=site.colleague, prepare=_unsafe),
+        Look(name="compare-changes", path=compare, person=site.colleague, prepare=_changes),
         Look(name="home-admin", path="/", person=admin),
         Look(name="projects", path="/projects/", person=admin),
         Look(name="project-new", path="/projects/new/", person=admin),
@@ -77,6 +80,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="webhooks", path="/webhooks/", person=admin),
         Look(name="webhook", path=f"/webhooks/{Endpoint.objects.get().pk}/", person=admin),
         Look(name="erase", path="/erase/", person=admin, prepare=_plan_to_erase),
+        Look(name="guidelines-history", path=f"/projects/{slug}/guidelines/history/", person=admin),
+        Look(name="guideline-examples", path=examples, person=admin, prepare=_write_example),
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
@@ -171,6 +176,31 @@ def _difference(page: Page) -> None:
 def _guidelines(page: Page) -> None:
     _wait_for_comparison(page)
     page.keyboard.press("g")
+
+
+def _unsafe(page: Page) -> None:
+    _wait_for_comparison(page)
+    page.keyboard.press("u")
+    page.get_by_role("group", name="The right answer has").get_by_text("Dangerous advice").click()
+    page.locator("#safety").evaluate("(element) => element.scrollIntoView({block: 'center'})")
+
+
+def _write_example(page: Page) -> None:
+    _open_all(page)
+    page.get_by_label("Prompt", exact=True).fill("Name three primes.")
+    page.get_by_label("Left answer").fill("2, 3 and 5.")
+    page.get_by_label("Why").fill("It is *right*.")
+    page.locator("#example-preview").get_by_text("2, 3 and 5.").wait_for()
+
+
+def _changes(page: Page) -> None:
+    """Of the guidelines; they are read after that."""
+    _wait_for_comparison(page)
+    see = page.get_by_role("button", name="See what changed")
+    if see.is_visible():
+        see.click()
+    else:
+        page.keyboard.press("g")
 
 
 def _help(page: Page) -> None:

@@ -33,6 +33,7 @@ from tests.alignment.sampling.factories import make_tokenizer
 from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
+from tests.e2e.sample_guidelines import make_guidelines
 from tests.e2e.sample_live import make_live_work
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 from tests.e2e.sample_webhook import make_webhook
@@ -133,6 +134,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     pay = {"pay_per_judgement": Decimal("0.20"), "fair_pay_per_hour": Decimal(20)}
     project_update(project, actor=admin, judgements_wanted=60, currency="EUR", **pay)
     make_exchange(project, admin)
+    make_guidelines(project, actor=admin, reader=colleague)
     _red_team(annotator, actor=admin)
     make_webhook(admin)
     checkpoint = _models(project, folder)
@@ -166,11 +168,10 @@ def _red_team(annotator: User, *, actor: User) -> None:
 
 
 def _judged_and_flagged(project: Project, colleague: User) -> None:
-    strengths = list(Strength)
     for number in range(14):
         make_comparison(project, PAIRS[number * number % len(PAIRS)], name=f"judged-{number}")
         edited = "A better answer, written by hand." if number % 5 == 0 else None
-        judge_next(project, colleague, strengths[number * 3 % 7 % 4], edited=edited)
+        judge_next(project, colleague, list(Strength)[number * 3 % 7 % 4], edited=edited)
     make_comparison(project, PAIRS[4], name="flagged")
     assignment = comparison_next(project, colleague)
     assert assignment is not None
@@ -186,7 +187,6 @@ def _judged_and_flagged(project: Project, colleague: User) -> None:
 def _judged_by_others(project: Project) -> None:
     """What the quality page and the reports show: the same comparisons judged by more people, over weeks."""
     people = [make_person(name) for name in ("bo", "wilhelmina.featherstonehaugh-cholmondeley")]
-    strengths = list(Strength)
     judged = list(Judgement.objects.order_by("pk").select_related("comparison"))
     now = timezone.now()
     for number, first in enumerate(judged):
@@ -196,7 +196,7 @@ def _judged_by_others(project: Project) -> None:
                 comparison=first.comparison,
                 annotator=person,
                 preferred=Side.RIGHT if number % 4 == 0 else Side.LEFT,
-                strength=strengths[(number + place) % 4],
+                strength=list(Strength)[(number + place) % 4],
                 seconds=3.0 if place else 35.0 + number,
                 idempotency_key=str(first.comparison_id),
                 created_at=now - timedelta(days=2 * number, hours=place),

@@ -128,6 +128,7 @@ class Site:
         endpoint = Endpoint.objects.create(url="https://example.org/", events=["round.failed"])
         delivery = Delivery.objects.create(endpoint=endpoint, event="round.failed", body={}, state="failed")
         member = project.memberships.get(user=sample.colleague)
+        example = project.guideline_examples.all()[0]
         lost = ImportJob.objects.get(file_name="lost.jsonl.gz")
         return {
             "": {
@@ -154,6 +155,8 @@ class Site:
             "/projects/<slug:slug>/decisions/<int:pk>/undo/": {"pk": decided(project)[0].pk},
             "/projects/<slug:slug>/people/<int:pk>/": {"pk": sample.qualified.pk},
             "/projects/<slug:slug>/people/<int:pk>/act/": {"pk": sample.qualified.pk},
+            "/projects/<slug:slug>/guidelines/examples/<int:pk>/": {"pk": example.pk},
+            "/projects/<slug:slug>/guidelines/examples/<int:pk>/delete/": {"pk": example.pk},
             "/projects/<slug:slug>/reports/<slug:table>.csv": {"table": "preference-data"},
             "/projects/<slug:slug>/data/imports/<int:pk>/restart/": {"pk": lost.pk},
             "/api/v1/projects/<slug:slug>/filters/<name>": {"name": "Strong%20grades"},
@@ -212,6 +215,9 @@ class Site:
             "POST /projects/<slug:slug>/flagged/<int:pk>/": {"decision": "keep"},
             "POST /projects/<slug:slug>/people/<int:pk>/act/": {"act": "exclude"},
             "GET /projects/<slug:slug>/data/export/": {"format": "accord", "encoding": "jsonl"},
+            "POST /projects/<slug:slug>/guidelines/read/": {"number": "1"},
+            "POST /projects/<slug:slug>/guidelines/examples/": {"prompt": "?"},
+            "POST /projects/<slug:slug>/guidelines/examples/<int:pk>/": {"prompt": "?"},
             "POST /projects/<slug:slug>/data/filters/": {"name": "Mine"},
             "POST /projects/<slug:slug>/data/filters/delete/": {"name": "Strong grades"},
             "POST /projects/<slug:slug>/data/import/": {"file": prompts, "kind": "prompts"},

@@ -6,6 +6,7 @@ import { Unreachable, fragment } from "./client.js";
 import { Comparison } from "./comparison.js";
 import { showFeedback } from "./feedback.js";
 import { FirstPrompt } from "./first_prompt.js";
+import { Guidelines } from "./guidelines.js";
 import { startKeys } from "./keys.js";
 import { Turns } from "./turns.js";
 
@@ -16,6 +17,7 @@ const doneToday = document.getElementById("done-today");
 const { next: nextUrl, api, preview: previewUrl } = place.dataset;
 
 const ahead = new Ahead(nextUrl);
+const guidelines = new Guidelines({ panel: document.getElementById("guidelines"), notice: document.getElementById("guidelines-notice"), button: document.querySelector(".compare-tools [data-action=guidelines]"), announce });
 let current = null;
 let lookAgainTimer = 0;
 
@@ -33,7 +35,8 @@ const actions = {
   submit: () => current?.submit(),
   skip: () => ask("skip-dialog", (answers) => current?.skip(answers.get("reason").trim())),
   flag: () => ask("flag-dialog", (answers) => current?.flag(answers.get("reason"), answers.get("comment").trim())),
-  guidelines: toggleGuidelines,
+  guidelines: () => guidelines.toggle(),
+  "guidelines-changes": () => guidelines.showChanges(),
   begin: () => firstPrompt?.open(),
   help: () => document.getElementById("help-dialog").showModal(),
   "discard-edit": () => current?.discardEdit(),
@@ -110,6 +113,7 @@ function show(content) {
   scrollTo({ top: 0 });
   if (document.activeElement === document.body || !document.activeElement) document.getElementById("content").focus({ preventScroll: true });
   ahead.fetchSoon();
+  guidelines.expect(Number(root.dataset.guidelines));
   if (turns.pairs.length) turns.refresh();
   announce(gettext("The next comparison is here."));
 }
@@ -174,13 +178,6 @@ function ask(id, confirmed) {
     if (dialog.returnValue === "confirm") confirmed(new FormData(form));
   };
   dialog.showModal();
-}
-
-function toggleGuidelines() {
-  const panelElement = document.getElementById("guidelines");
-  panelElement.hidden = !panelElement.hidden;
-  document.querySelector(".compare-tools [data-action=guidelines]").setAttribute("aria-expanded", String(!panelElement.hidden));
-  if (!panelElement.hidden) panelElement.focus({ preventScroll: true });
 }
 
 function announce(words) {

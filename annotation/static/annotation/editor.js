@@ -2,6 +2,7 @@
 
 import { fragment } from "./client.js";
 import { countChanges, wordDiff } from "./diff.js";
+import { marked } from "./marked.js";
 
 const PREVIEW_DELAY_MS = 400;
 
@@ -52,7 +53,7 @@ export class Editor {
   redraw() {
     const parts = wordDiff(this.original, this.text.value);
     const { removed, added } = countChanges(parts);
-    this.difference.replaceChildren(...parts.map(element));
+    this.difference.replaceChildren(...marked(parts));
     this.counts.textContent = removed || added ? interpolate(gettext("%(added)s added, %(removed)s removed"), { added, removed }, true) : gettext("Nothing changed yet");
     if (!this.preview.hidden) this.renderSoon();
   }
@@ -76,11 +77,4 @@ export class Editor {
     const { ok, html } = await fragment(this.previewUrl, { text });
     if (ok && text === this.text.value) this.preview.innerHTML = html;
   }
-}
-
-function element({ kind, text }) {
-  if (kind === "same") return document.createTextNode(text);
-  const mark = document.createElement(kind === "added" ? "ins" : "del");
-  mark.textContent = text;
-  return mark;
 }
