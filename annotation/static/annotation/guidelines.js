@@ -43,6 +43,7 @@ export class Guidelines {
     if (!changes) return;
     if (!changes.hasChildNodes()) changes.append(...marked(wordDiff(this.text("before"), this.text("now"))));
     changes.hidden = what !== "changes";
+    changes.querySelector("ins, del")?.scrollIntoView({ block: "nearest" });
     this.body.querySelector(".guidelines-text").hidden = what === "changes";
     for (const button of this.body.querySelectorAll("[data-guidelines]")) button.setAttribute("aria-pressed", String(button.dataset.guidelines === what));
   }
