@@ -17,7 +17,7 @@ MAX_UPLOAD_BYTES = 200 * 1024 * 1024
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     """A project's settings. Only checks: services write."""
 
-    reasons = TagsField(label="Reasons")
+    reasons = TagsField(label=_("Reasons"))
     safety_categories = TagsField(label=_("How an answer may be unsafe"))
 
     class Meta:
@@ -53,45 +53,49 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "top_p": forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "max": "1"}),
         }
         labels = {
-            "gold_share": "Share of checks",
-            "check_feedback": "Tell people how they did on gold",
-            "qualification_needed": "Checks in the qualification",
-            "qualification_pass": "Share that must be right",
-            "pause_below": "Pause below this share right",
-            "pause_after": "of the latest checks",
-            "overlap_mode": "People per comparison are",
-            "overlap_most": "People at most",
-            "certainty": "Certainty that is enough",
-            "overlap": "People per comparison",
-            "sensitive": "This project shows content that can be hard to bear",
-            "exposure_cap": "Comparisons a day at most",
-            "support_text": "Where to find help",
-            "lease_seconds": "Seconds to answer",
-            "top_p": "Top p",
-            "max_tokens": "Tokens at most",
-            "mask_personal_data": "Mask personal data in prompts",
-            "live": "Live dialogs",
-            "live_ahead": "Pairs ahead per person",
+            "gold_share": _("Share of checks"),
+            "check_feedback": _("Tell people how they did on gold"),
+            "qualification_needed": _("Checks in the qualification"),
+            "qualification_pass": _("Share that must be right"),
+            "pause_below": _("Pause below this share right"),
+            "pause_after": _("of the latest checks"),
+            "overlap_mode": _("People per comparison are"),
+            "overlap_most": _("People at most"),
+            "certainty": _("Certainty that is enough"),
+            "overlap": _("People per comparison"),
+            "sensitive": _("This project shows content that can be hard to bear"),
+            "exposure_cap": _("Comparisons a day at most"),
+            "support_text": _("Where to find help"),
+            "lease_seconds": _("Seconds to answer"),
+            "top_p": _("Top p"),
+            "max_tokens": _("Tokens at most"),
+            "mask_personal_data": _("Mask personal data in prompts"),
+            "live": _("Live dialogs"),
+            "live_ahead": _("Pairs ahead per person"),
         }
         help_texts = {
-            "gold_share": "Gold and attention checks among a person's comparisons: 0 to 0.5.",
-            "qualification_needed": "New annotators do these before the work. 0: none.",
-            "pause_below": "0: nobody is paused by a rule.",
-            "overlap_mode": "Adaptive: as many as above at least, and more where they disagree.",
-            "certainty": "Adaptive: nobody more is asked once the majority is right with this probability.",
-            "description": "One line; annotators see it on their start page.",
-            "guidelines": "Markdown. Shown beside every comparison.",
-            "overlap": "How many people judge each new comparison.",
-            "exposure_cap": "Of a sensitive project, for each person. 0: no cap.",
-            "support_text": "Markdown. Shown before such content and after the last of a day.",
-            "lease_seconds": "A comparison goes to others after this long without a sign of life.",
-            "temperature": "How freely models answer when a dialog goes on.",
-            "top_p": "The share of likely words that they draw from.",
-            "max_tokens": "How long an answer may be.",
-            "mask_personal_data": "E-mail addresses, telephone numbers, cards, keys and the like become "
-            "placeholders such as [EMAIL_1] before a prompt is stored. What is stored already stays.",
-            "live": "People write first prompts or draw one, and models answer at once.",
-            "live_ahead": "Fresh pairs from the prompt set for each person at work.",
+            "gold_share": _("Gold and attention checks among a person's comparisons: 0 to 0.5."),
+            "qualification_needed": _("New annotators do these before the work. 0: none."),
+            "pause_below": _("0: nobody is paused by a rule."),
+            "overlap_mode": _("Adaptive: as many as above at least, and more where they disagree."),
+            "certainty": _(
+                "Adaptive: nobody more is asked once the majority is right with this probability."
+            ),
+            "description": _("One line; annotators see it on their start page."),
+            "guidelines": _("Markdown. Shown beside every comparison."),
+            "overlap": _("How many people judge each new comparison."),
+            "exposure_cap": _("Of a sensitive project, for each person. 0: no cap."),
+            "support_text": _("Markdown. Shown before such content and after the last of a day."),
+            "lease_seconds": _("A comparison goes to others after this long without a sign of life."),
+            "temperature": _("How freely models answer when a dialog goes on."),
+            "top_p": _("The share of likely words that they draw from."),
+            "max_tokens": _("How long an answer may be."),
+            "mask_personal_data": _(
+                "E-mail addresses, telephone numbers, cards, keys and the like become "
+                "placeholders such as [EMAIL_1] before a prompt is stored. What is stored already stays."
+            ),
+            "live": _("People write first prompts or draw one, and models answer at once."),
+            "live_ahead": _("Fresh pairs from the prompt set for each person at work."),
         }
 
 
@@ -105,7 +109,9 @@ class NewProjectForm(ProjectForm):
         fields = ["name", "slug", "description", "guidelines", "overlap", "lease_seconds", "max_tokens"]
         help_texts = {
             **ProjectForm.Meta.help_texts,
-            "slug": "Its name in addresses and commands: letters, digits, hyphens. It cannot change later.",
+            "slug": _(
+                "Its name in addresses and commands: letters, digits, hyphens. It cannot change later."
+            ),
         }
 
 
@@ -133,19 +139,19 @@ class PromptsForm(forms.Form):
     """A file of prompts."""
 
     file = forms.FileField(
-        label="File",
+        label=_("File"),
         widget=forms.FileInput(
             attrs={"accept": ".jsonl,.json,.gz,.parquet,.arrow,application/gzip,application/json"}
         ),
-        help_text="JSON lines (also gzipped) or Parquet. Importing a file twice adds nothing.",
+        help_text=_("JSON lines (also gzipped) or Parquet. Importing a file twice adds nothing."),
     )
     holdout = forms.FloatField(
-        label="Share held out",
+        label=_("Share held out"),
         min_value=0,
         max_value=0.9,
         initial=0,
         widget=forms.NumberInput(attrs={"step": "0.05"}),
-        help_text="Never trained on, only measured. Applies to rows that name no split.",
+        help_text=_("Never trained on, only measured. Applies to rows that name no split."),
     )
 
     def clean_file(self) -> "UploadedFile[bytes]":
@@ -153,7 +159,7 @@ class PromptsForm(forms.Form):
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_UPLOAD_BYTES:
             raise forms.ValidationError(
-                "The file is larger than 200 MB: use manage.py import_prompts on the server."
+                _("The file is larger than 200 MB: use manage.py import_prompts on the server.")
             )
         return file
 
@@ -168,7 +174,7 @@ class MemberForm(forms.Form):
     password = forms.CharField(
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Only for somebody without an account: makes one.",
+        help_text=_("Only for somebody without an account: makes one."),
     )
 
     def clean(self) -> dict[str, Any]:  # Any: Django's cleaned data
@@ -178,7 +184,7 @@ class MemberForm(forms.Form):
             return cleaned
         cleaned["user"] = user = User.objects.filter(username=username).first()
         if user is None and not cleaned.get("password"):
-            self.add_error("username", "Nobody has this name. Give a password as well to make an account.")
+            self.add_error("username", _("Nobody has this name. Give a password as well to make an account."))
         if user is not None and cleaned.get("password"):
-            self.add_error("password", "This person has an account and a password: leave this empty.")
+            self.add_error("password", _("This person has an account and a password: leave this empty."))
         return cleaned

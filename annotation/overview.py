@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.models import User
+from annotation.judging_words import STRENGTHS
 from annotation.models import Assignment, Comparison, Flag, Judgement, Membership, Project, Prompt
 from annotation.permissions import projects_of
 from annotation.records import Strength
@@ -130,8 +132,8 @@ def breakdown(project: Project) -> Breakdown:
     ]
     domains.sort(key=lambda domain: (-domain[2], domain[0]))
     by_strength = [
-        (strength.value.replace("_", " ").capitalize(), sum(counts[place] for _, counts, _ in domains))
-        for place, strength in enumerate(Strength)
+        (str(capfirst(words)), sum(counts[place] for _, counts, _ in domains))
+        for place, words in enumerate(STRENGTHS.values())
     ]
     total = sum(domain[2] for domain in domains)
     return Breakdown(domains=domains, by_strength=by_strength, total=total, num_edits=num_edits)

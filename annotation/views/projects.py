@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.auth import signed_in
@@ -22,10 +23,10 @@ from annotation.forms import MemberForm, NewProjectForm, ProjectForm, PromptsFor
 from annotation.import_settings import import_limits
 from annotation.importing.prompts import read_prompts
 from annotation.importing.refusal import Refusal
+from annotation.judging_words import STRENGTHS
 from annotation.models import Comparison, Membership, Project, Prompt
 from annotation.overview import breakdown, flagged, members, project_overviews, state_counts
 from annotation.permissions import ADMINISTER, REVIEW, has_role, project_for
-from annotation.records import Strength
 from annotation.services import (
     PromptCounts,
     flag_resolve,
@@ -55,7 +56,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     """The form that makes a project."""
     user = signed_in(request)
     if not user.is_admin:
-        raise PermissionDenied("Only admins make projects.")
+        raise PermissionDenied(_("Only admins make projects."))
     form = NewProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -63,7 +64,9 @@ def project_new(request: HttpRequest) -> HttpResponse:
         except AccordError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, f"{project.name} is there. Now give it prompts and people.")
+            messages.success(
+                request, _("%(name)s is there. Now give it prompts and people.") % {"name": project.name}
+            )
             return redirect("project-prompts", slug=project.slug)
     return render(request, "annotation/project_new.html", {"form": form}, status=_status(form))
 
@@ -78,7 +81,7 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
         **project_frame(request, project),
         "states": state_counts(project),
         "breakdown": counted,
-        "strengths": [capfirst(strength.value.replace("_", " ")) for strength in Strength],
+        "strengths": [capfirst(words) for words in STRENGTHS.values()],
         "domain_bars": [(domain, total) for domain, _, total in counted.domains[:12]],
         "deployments": project.deployments.select_related("checkpoint").order_by("name"),
         "members": members(project)[:8],
@@ -95,7 +98,7 @@ def project_settings(request: HttpRequest, slug: str) -> HttpResponse:
     form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=project.pk))
     if request.method == "POST" and form.is_valid():
         project_update(project, actor=user, **form.cleaned_data)
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         return redirect("project-settings", slug=slug)
     context = {**project_frame(request, project), "form": form}
     return render(request, "annotation/project_settings.html", context, status=_status(form))
@@ -134,7 +137,9 @@ def project_people(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_error("password", str(error))
         else:
             membership = membership_set(project, member, Role(form.cleaned_data["role"]), actor=user)
-            messages.success(request, f"{member.username} is now {membership.get_role_display().lower()}.")
+            words = _("%(name)s is now %(role)s.")
+            role = membership.get_role_display().lower()
+            messages.success(request, words % {"name": member.username, "role": role})
             return redirect("project-people", slug=slug)
     context = {**project_frame(request, project), "form": form, "members": members(project)}
     return render(request, "annotation/project_people.html", context, status=_status(form))
@@ -150,7 +155,8 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         Membership.objects.select_related("user", "project"), pk=pk, project=project
     )
     membership_remove(membership, actor=user)
-    messages.success(request, f"{membership.user.username} has left the project. What they judged stays.")
+    words = _("%(name)s has left the project. What they judged stays.")
+    messages.success(request, words % {"name": membership.user.username})
     return redirect("project-people", slug=slug)
 
 
@@ -172,7 +178,7 @@ def flag_decide(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     comparison = get_object_or_404(Comparison, pk=pk, project=project)
     keep = request.POST.get("decision") == "keep"
     flag_resolve(comparison, keep=keep, actor=user)
-    messages.success(request, "It is handed out again." if keep else "It is withdrawn.")
+    messages.success(request, _("It is handed out again.") if keep else _("It is withdrawn."))
     return redirect("project-flagged", slug=slug)
 
 
@@ -209,7 +215,7 @@ def _import(
 def _new_account(form: MemberForm, admin: User) -> User:
     """An account for somebody new. Raises PermissionDenied for admins of this project alone."""
     if not admin.is_admin:
-        raise PermissionDenied("Only admins of the whole site make accounts: ask one of them.")
+        raise PermissionDenied(_("Only admins of the whole site make accounts: ask one of them."))
     return user_create(
         username=form.cleaned_data["username"],
         role=Role.ANNOTATOR,

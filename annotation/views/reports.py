@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.formats import date_format
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from accounts.auth import signed_in
@@ -14,10 +16,10 @@ from annotation.agreement.bias import Share
 from annotation.agreement.people import Person
 from annotation.charts import StackedBars, stacked_bars
 from annotation.check_figures import checked_people
+from annotation.judging_words import STRENGTHS
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.quality import ProjectQuality, project_quality
 from annotation.reason_counts import reason_counts
-from annotation.records import Strength
 from annotation.reports import Report, project_report, rounds_judged
 from annotation.safety_counts import safety_counts
 from annotation.views.projects import project_frame
@@ -49,7 +51,11 @@ def project_quality_page(request: HttpRequest, slug: str) -> HttpResponse:
         context["num_to_read"] = found
     elif found is not None:
         pairs = [
-            (f"{found.names[pair.first]} and {found.names[pair.second]}", pair)
+            (
+                _("%(one)s and %(other)s")
+                % {"one": found.names[pair.first], "other": found.names[pair.second]},
+                pair,
+            )
             for pair in found.figures.pairs
         ]
         context |= {"quality": found.figures, "people": _people(found), "pairs": pairs}
@@ -69,7 +75,7 @@ def project_reports(request: HttpRequest, slug: str) -> HttpResponse:
         "report": report,
         "rounds": rounds,
         "round_number": round_number,
-        "strengths": [capfirst(strength.value.replace("_", " ")) for strength in Strength],
+        "strengths": [capfirst(words) for words in STRENGTHS.values()],
     }
     if report is not None:
         first = report.periods[0]
@@ -115,7 +121,8 @@ def _bars(report: Report) -> StackedBars:
     return stacked_bars(
         [
             (
-                f"{date_format(period.first, 'j M Y')}: {period.num_judgements} judgements",
+                ngettext("%(day)s: %(n)d judgement", "%(day)s: %(n)d judgements", period.num_judgements)
+                % {"day": date_format(period.first, _("j M Y")), "n": period.num_judgements},
                 period.by_strength,
             )
             for period in report.periods
