@@ -18,7 +18,7 @@ urlpatterns = [
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
     path("models/", models.model_list, name="models"),
     path("models/<int:pk>/", models.model_detail, name="model"),
-    path("texts.js", cache_control(max_age=3600)(JavaScriptCatalog.as_view()), name="script-texts"),
+    path("texts.js", cache_control(max_age=300)(JavaScriptCatalog.as_view()), name="script-texts"),
     path("webhooks/", webhooks.endpoints, name="webhooks"),
     path("webhooks/<int:pk>/", webhooks.endpoint, name="webhook"),
     path("webhooks/<int:pk>/<slug:deed>/", webhooks.endpoint_do, name="webhook-do"),
