@@ -104,6 +104,10 @@ class Site:
         )
         return cast(HttpResponse, response)
 
+    def program(self, role: str) -> Client:
+        """The client with a token of somebody of this role."""
+        return self._programs[role]
+
     def case(self, method: str, route: str) -> Case:
         """Path, body and headers of a request to the route."""
         path = route
