@@ -1,12 +1,12 @@
 """Error pages: one template, one sentence that says what to do. Named by accord.urls and its settings.
 
 Services say no by raising an AccordError with a status and a sentence for people; pages show that sentence.
-The API turns the same errors into JSON by itself.
+The API turns the same errors into JSON by itself; what fails before it gets there is JSON here.
 """
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -67,7 +67,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def error_page(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    """The page that says what went wrong and what to do."""
+    """The page that says what went wrong and what to do; for programs `{"detail": sentence}`."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": sentence}, status=status)
     title = _TITLES.get(status, _("That did not work"))
     context = {"status": status, "title": title, "sentence": sentence}
     return render(request, "web/error.html", context, status=status)
