@@ -1,22 +1,27 @@
 """The HTTP API of rounds: list, read, launch, cancel."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Field, Router, Schema
+from pydantic import AfterValidator
 
 from accounts.auth import request_user
 from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
 from alignment.models import Round
 from alignment.permissions import REFUSAL, admins_row
-from alignment.recipe import RecipeError, load_recipe, parse_recipe
+from alignment.recipe import RECIPES, RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import round_report, rounds
 from alignment.services import round_cancel, round_launch
+from annotation.api import text_storable
 from annotation.models import Project
 from registry.models import Checkpoint
 
 router = Router(tags=["rounds"])
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(text_storable)]
 
 
 class RoundOut(Schema):
@@ -31,8 +36,8 @@ class RoundOut(Schema):
 class LaunchIn(Schema):
     """A launch: `recipe` is a name or a whole recipe."""
 
-    project: str
-    base: str
+    project: Name
+    base: Name
     recipe: str | dict[str, Any]  # Any: JSON
 
 
@@ -57,11 +62,7 @@ def round_create(request: HttpRequest, launch: LaunchIn) -> tuple[int, RoundOut]
     base = Checkpoint.objects.filter(name=launch.base).first()
     if project is None or base is None:
         raise NotFound(f"There is no project {launch.project!r} or no base {launch.base!r}.")
-    try:
-        recipe = load_recipe(launch.recipe) if isinstance(launch.recipe, str) else parse_recipe(launch.recipe)
-    except RecipeError as error:
-        raise Invalid(str(error)) from error
-    return 201, _round_out(round_launch(project, base, recipe, admin))
+    return 201, _round_out(round_launch(project, base, _recipe(launch.recipe), admin))
 
 
 @router.post("/rounds/{round_id}/cancel", response=RoundOut)
@@ -69,6 +70,18 @@ def round_stop(request: HttpRequest, round_id: int) -> RoundOut:
     """Cancel a running round."""
     round_cancel(_round(request, round_id), request_user(request))
     return _round_out(_round(request, round_id))
+
+
+def _recipe(given: str | dict[str, Any]) -> RoundRecipe:  # Any: JSON
+    if isinstance(given, str):
+        # Not a file's name, as on the command line: the API opens no files of the server.
+        if given not in RECIPES:
+            raise Invalid(f"There is no recipe of this name: use {', '.join(RECIPES)} or a whole recipe.")
+        return RECIPES[given]()
+    try:
+        return parse_recipe(given)
+    except RecipeError as error:
+        raise Invalid(str(error)) from error
 
 
 def _admin(request: HttpRequest) -> User:
