@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Field, Router, Schema, Status
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from accounts.auth import request_user
 from accounts.errors import Forbidden
@@ -37,6 +37,9 @@ from annotation.services.jobs import UNFINISHED
 router = Router(tags=["live"])
 
 MAX_WAIT = 30.0
+# Named State both: by its name alone the OpenAPI would describe one of them with the other's values.
+PairState = Annotated[PairRequest.State, WithJsonSchema({"enum": PairRequest.State.values})]
+RefinementState = Annotated[Refinement.State, WithJsonSchema({"enum": Refinement.State.values})]
 
 
 class TurnIn(SchemaIn):
@@ -54,7 +57,7 @@ class PairRequestOut(Schema):
     turn: int
     content: str
     """The message that is answered."""
-    state: PairRequest.State
+    state: PairState
     error: str
     """What to do where it failed."""
     asked: datetime
@@ -104,7 +107,7 @@ class RefinementOut(Schema):
 
     id: int
     side: Side
-    state: Refinement.State
+    state: RefinementState
     content: str
     """Empty until it is ready."""
     error: str
