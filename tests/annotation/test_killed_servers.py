@@ -14,6 +14,7 @@ from tests.benchmarks.annotation_load_site import (
     ADDRESS,
     Invariants,
     WebServer,
+    accord_server,
     fill_project,
     invariants,
     make_people,
@@ -29,7 +30,7 @@ OVERLAP = 2
 @pytest.fixture
 def web(process_environment: dict[str, str], tmp_path: Path) -> Iterator[WebServer]:
     """The web processes of the local stack, on the test database."""
-    server = WebServer(tmp_path, process_environment)
+    server = accord_server(tmp_path, process_environment)
     try:
         server.start()
         yield server

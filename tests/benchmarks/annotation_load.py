@@ -35,7 +35,12 @@ def main() -> int:
     if {"--help", "-h"} & set(sys.argv[1:]):
         sys.stdout.write(argument_parser().format_help())
         return 0
-    argument_parser().parse_args()
+    parser = argument_parser()
+    chosen = parser.parse_args()
+    if chosen.peer is not None and chosen.peer_python is None:
+        parser.error(
+            "--peer wants --peer-python: the Python of an environment with `pip install label-studio`."
+        )
     with tempfile.TemporaryDirectory(prefix="accord-load-") as folder, servers(Path(folder)) as environment:
         prepare = [sys.executable, "-m", "deploy.local.prepare"]
         subprocess.run(prepare, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)

@@ -4,8 +4,8 @@ import asyncio
 import json
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from annotation.models import Project
 from tests.benchmarks.annotation_load import argument_parser
 from tests.benchmarks.annotation_load_clients import (
     Acknowledged,
+    Person,
     Tally,
     people_at_work,
     run,
@@ -25,14 +26,19 @@ from tests.benchmarks.annotation_load_clients import (
 )
 from tests.benchmarks.annotation_load_site import (
     ADDRESS,
+    ANSWER,
+    QUESTION,
+    Invariants,
     StatementLog,
     WebServer,
+    accord_server,
     fill_project,
     invariants,
     load_averages,
     make_people,
     num_over_assigned,
 )
+from tests.benchmarks.label_studio_side import LabelStudio
 from tests.benchmarks.measuring import commit, processor
 
 NUM_CLIENTS = (1, 8, 32)
@@ -43,6 +49,9 @@ NUM_COUNTED = 30
 DROP_SHARE = 0.03
 """Of the requests in cycles_10000, whose connection the client drops before the answer."""
 SECONDS_BETWEEN_LOOKS = 1.0
+
+Case = dict[str, Any]
+"""JSON: one of the report's cases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +72,9 @@ class Report:
     p95_judgement_ms: float
     median_next_ms: float
     median_judgement_ms: float
-    sql_next: int
-    sql_judgement: int
+    sql_next: int | None
+    """None where they were not counted: with people at the same time no request has its own statements."""
+    sql_judgement: int | None
     over_assigned: int
     duplicates: int
     lost: int
@@ -81,41 +91,83 @@ class Report:
     """Of the last 1, 5 and 15 minutes when the case ended: the machine's other work shows here."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of the two sites that do the same work."""
+
+    web: WebServer
+    people: Callable[[int], tuple[list[Person], Tally]]
+    """So many people who have done nothing yet, and their tally."""
+    invariants: Callable[[Sequence[Acknowledged]], Invariants]
+    told: list[Acknowledged] = field(default_factory=list)
+    """All that was acknowledged until now."""
+
+
 def main() -> int:
     """Run the cases, print a line for each, write the report; the status is 1 where a promise is broken."""
     chosen = argument_parser().parse_args()
-    cases: list[dict[str, Any]] = []
+    cases: dict[str, Case] = {}
 
-    def note(name: str, report: Report) -> None:
-        cases.append({"name": name, "ratio": None, "ours": asdict(report), "peer": None})
-        write_report(chosen.json, cases)
-        sys.stdout.write(f"{_line(name, report)}\n")
+    def note(name: str, side: str, report: Report) -> None:
+        case = cases.setdefault(name, {"name": name, "ratio": None, "ours": None, "peer": None})
+        case[side] = asdict(report)
+        if case["ours"] and case["peer"]:
+            ours, peer = (case[each]["requests_per_second"] for each in ("ours", "peer"))
+            case["ratio"] = round(ours / peer, 2)
+        write_report(chosen.json, list(cases.values()))
+        sys.stdout.write(f"{_line(name, side, report)}\n")
         sys.stdout.flush()
 
     def is_wanted(name: str) -> bool:
         return chosen.only is None or name in chosen.only
 
-    web = WebServer(settings.ACCORD_VAR, process_environment({}))
+    def note_clients(name_of_side: str, side: Side) -> None:
+        wanted = [number for number in NUM_CLIENTS if is_wanted(f"clients_{number}")]
+        sql = count_statements(side) if wanted else Sql(next=0, judgement=0)
+        for number in wanted:
+            note(f"clients_{number}", name_of_side, run_clients(side, number, chosen.seconds, sql))
+
+    web = accord_server(settings.ACCORD_VAR, process_environment({}))
     web.start()
     try:
         project = fill_project("load", num_comparisons=chosen.comparisons, overlap=OVERLAP)
-        sql, told = count_statements(web, project)
-        for number in NUM_CLIENTS:
-            if is_wanted(f"clients_{number}"):
-                note(f"clients_{number}", run_clients(web, project, number, chosen.seconds, sql, told))
+        note_clients("ours", accord_side(web, project))
         if is_wanted("cycles_10000"):
-            note("cycles_10000", run_cycles(web, chosen.cycles, chosen.people, chosen.kills, sql))
+            report = run_cycles(web, chosen.cycles, chosen.people, chosen.kills)
+            note("cycles_10000", "ours", report)
     finally:
         web.stop()
-    ours = [case["ours"] for case in cases]
-    return int(any(case[what] for case in ours for what in ("over_assigned", "duplicates", "lost", "errors")))
+    if chosen.peer is not None:
+        peer = LabelStudio(chosen.peer_python, settings.ACCORD_VAR)
+        peer.fill(
+            num_people=1 + sum(NUM_CLIENTS),
+            num_tasks=chosen.comparisons,
+            overlap=OVERLAP,
+            data={"prompt": QUESTION, "left": f"First {ANSWER * 5}", "right": f"Second {ANSWER * 5}"},
+        )
+        peer.web.start()
+        try:
+            note_clients("peer", Side(web=peer.web, people=peer.people, invariants=peer.invariants))
+        finally:
+            peer.web.stop()
+    promises = ("over_assigned", "duplicates", "lost", "errors")
+    return int(any(case["ours"].get(what) for case in cases.values() for what in promises))
 
 
-def count_statements(web: WebServer, project: Project) -> tuple[Sql, list[Acknowledged]]:
-    """SQL statements by PostgreSQL's own log, one request at a time; and what was judged on the way."""
+def accord_side(web: WebServer, project: Project) -> Side:
+    """Ours: everybody who works is a new annotator of the project."""
+    return Side(
+        web=web,
+        people=lambda number: people_at_work(ADDRESS, web.port, project.slug, make_people(project, number)),
+        invariants=lambda told: invariants(project, told),
+    )
+
+
+def count_statements(side: Side) -> Sql:
+    """SQL statements by PostgreSQL's own log, one request at a time."""
     log = StatementLog(settings.ACCORD_VAR / "log" / "postgres.log")
     counts: dict[str, list[int]] = {"next": [], "judgement": []}
-    people, tally = people_at_work(ADDRESS, web.port, project.slug, make_people(project, 1))
+    people, tally = side.people(1)
 
     async def work() -> None:
         place = log.place()
@@ -136,31 +188,30 @@ def count_statements(web: WebServer, project: Project) -> tuple[Sql, list[Acknow
     log.on(True)
     run(people, work())
     log.on(False)
-    return Sql(next=max(counts["next"]), judgement=max(counts["judgement"])), tally.acknowledged
+    side.told.extend(tally.acknowledged)
+    return Sql(next=max(counts["next"]), judgement=max(counts["judgement"]))
 
 
-def run_clients(
-    web: WebServer, project: Project, number: int, seconds: float, sql: Sql, told: list[Acknowledged]
-) -> Report:
-    """So many people who work as fast as they are answered. Adds to `told` what was acknowledged."""
-    people, tally = people_at_work(ADDRESS, web.port, project.slug, make_people(project, number))
+def run_clients(side: Side, number: int, seconds: float, sql: Sql) -> Report:
+    """So many people who work as fast as they are answered."""
+    people, tally = side.people(number)
     cpu_seconds = 0.0
 
     async def work() -> float:
         nonlocal cpu_seconds
         await work_for(people, SECONDS_TO_WARM_UP)
         tally.clear()
-        began = web.cpu_seconds()
+        began = side.web.cpu_seconds()
         took = await work_for(people, seconds)
-        cpu_seconds = web.cpu_seconds() - began
+        cpu_seconds = side.web.cpu_seconds() - began
         return took
 
     took = run(people, work())
-    told += tally.acknowledged
-    return _report(project, tally, told, took, sql, cpu_seconds)
+    side.told.extend(tally.acknowledged)
+    return _report(side.invariants(side.told), tally, took, sql, cpu_seconds)
 
 
-def run_cycles(web: WebServer, cycles: int, num_people: int, kills: int, sql: Sql) -> Report:
+def run_cycles(web: WebServer, cycles: int, num_people: int, kills: int) -> Report:
     """As many places as cycles, so that all are taken, while web processes die and connections drop."""
     project = fill_project("cycles", num_comparisons=cycles // OVERLAP, overlap=OVERLAP)
     tokens = make_people(project, num_people)
@@ -179,21 +230,15 @@ def run_cycles(web: WebServer, cycles: int, num_people: int, kills: int, sql: Sq
         return took
 
     took = run(people, work())
-    report = _report(project, tally, tally.acknowledged, took, sql, None)
+    report = _report(invariants(project, tally.acknowledged), tally, took, None, None)
     report = replace(report, over_assigned=max(report.over_assigned, *over))
     assert report.judgements == cycles, report
     return report
 
 
 def _report(
-    project: Project,
-    tally: Tally,
-    told: Sequence[Acknowledged],
-    took: float,
-    sql: Sql,
-    cpu_seconds: float | None,
+    kept: Invariants, tally: Tally, took: float, sql: Sql | None, cpu_seconds: float | None
 ) -> Report:
-    kept = invariants(project, told)
     for error in tally.errors[:10]:
         sys.stderr.write(f"{error}\n")
     num_requests = len(tally.next_seconds) + len(tally.judgement_seconds)
@@ -203,8 +248,8 @@ def _report(
         p95_judgement_ms=_p95_ms(tally.judgement_seconds),
         median_next_ms=round(1000 * statistics.median(tally.next_seconds), 1),
         median_judgement_ms=round(1000 * statistics.median(tally.judgement_seconds), 1),
-        sql_next=sql.next,
-        sql_judgement=sql.judgement,
+        sql_next=sql.next if sql else None,
+        sql_judgement=sql.judgement if sql else None,
         over_assigned=kept.over_assigned,
         duplicates=kept.duplicates,
         lost=kept.lost,
@@ -222,16 +267,16 @@ def _p95_ms(seconds: Sequence[float]) -> float:
     return round(1000 * statistics.quantiles(seconds, n=20)[-1], 1)
 
 
-def _line(name: str, report: Report) -> str:
+def _line(name: str, side: str, report: Report) -> str:
     return (
-        f"{name}: {report.requests_per_second} requests/s, p95 next {report.p95_next_ms} ms, judgement "
-        f"{report.p95_judgement_ms} ms, SQL {report.sql_next} and {report.sql_judgement}, over-assigned "
-        f"{report.over_assigned}, duplicates {report.duplicates}, lost {report.lost}, "
+        f"{name} {side}: {report.requests_per_second} requests/s, p95 next {report.p95_next_ms} ms, "
+        f"judgement {report.p95_judgement_ms} ms, SQL {report.sql_next} and {report.sql_judgement}, "
+        f"over-assigned {report.over_assigned}, duplicates {report.duplicates}, lost {report.lost}, "
         f"errors {report.errors}, CPU {report.web_cpu_ms} ms, load {report.load_average[0]}"
     )
 
 
-def write_report(path: Path, cases: Sequence[dict[str, Any]]) -> None:
+def write_report(path: Path, cases: Sequence[Case]) -> None:
     """The contract's JSON."""
     report = {"device": f"{processor()}, all on the same cores", "commit": commit(), "cases": cases}
     path.write_text(json.dumps(report, indent=2) + "\n")

@@ -101,6 +101,9 @@ class Wire:
 class Person:
     """Asks for comparisons and judges them; repeats what got no answer, like the page does."""
 
+    authorization = "Bearer"
+    """How the site wants the token to be called."""
+
     def __init__(
         self, *, number: int, token: str, slug: str, wire: Wire, tally: Tally, drop_share: float = 0.0
     ) -> None:
@@ -110,7 +113,7 @@ class Person:
         self.tally = tally
         self.drop_share = drop_share
         self._draw = random.Random(number)
-        self._headers = f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        self._headers = f"Authorization: {self.authorization} {token}\r\nContent-Type: application/json\r\n"
 
     async def cycle(self) -> bool:
         """One comparison from asking to judging; False where there was none."""
@@ -132,8 +135,7 @@ class Person:
 
     async def judge(self, comparison: Json) -> None:
         """Say something about it, until the server says that it has that."""
-        preferred = self._draw.choice(["left", "right"])
-        strength = self._draw.choice(["significantly_better", "better", "slightly_better"])
+        preferred, strength = self._opinion()
         body = {"lease": comparison["lease"], "preferred": preferred, "strength": strength, "seconds": 7}
         key = f"Idempotency-Key: {uuid.UUID(int=self._draw.getrandbits(128))}\r\n"
         began = time.perf_counter()
@@ -142,11 +144,21 @@ class Person:
         if status not in (200, 201):
             self.tally.errors.append(f"judgement: {status} {answer[:200]!r}")
             return
+        self._acknowledge(began, json.loads(answer)["id"], comparison["id"], preferred, strength)
+
+    def _opinion(self) -> tuple[str, str]:
+        strengths = ["significantly_better", "better", "slightly_better"]
+        return self._draw.choice(["left", "right"]), self._draw.choice(strengths)
+
+    def _acknowledge(
+        self, began: float, judgement: int, comparison: int, preferred: str, strength: str
+    ) -> None:
+        """The server has it, by an answer to what was asked at `began`."""
         self.tally.judgement_seconds.append(time.perf_counter() - began)
         self.tally.acknowledged.append(
             Acknowledged(
-                judgement=json.loads(answer)["id"],
-                comparison=comparison["id"],
+                judgement=judgement,
+                comparison=comparison,
                 person=self.number,
                 preferred=preferred,
                 strength=strength,

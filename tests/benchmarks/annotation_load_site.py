@@ -9,7 +9,7 @@ import socket
 import time
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,14 +39,14 @@ TRANSACTION_CONTROL = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 
 
 class WebServer:
-    """The web processes of the local stack on a socket of their own, as its supervisor starts them."""
+    """Web processes that answer on one socket of their own."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, children: Callable[[int], list[Child]], *, healthy: str) -> None:
+        """`children` makes the processes for the socket's descriptor; `healthy` is a page that answers."""
         self._listener = socket.create_server((ADDRESS, 0), backlog=2048)
+        self._healthy = healthy
         self.port: int = self._listener.getsockname()[1]
-        self.children: list[Child] = web_children(
-            listener=self._listener.fileno(), var=folder, environment=environment
-        )
+        self.children = children(self._listener.fileno())
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -56,7 +56,7 @@ class WebServer:
 
     def wait(self) -> None:
         """Until it answers."""
-        with urllib.request.urlopen(f"http://{ADDRESS}:{self.port}/login/", timeout=SECONDS_TO_START):
+        with urllib.request.urlopen(f"http://{ADDRESS}:{self.port}{self._healthy}", timeout=SECONDS_TO_START):
             pass
 
     def kill(self) -> None:
@@ -79,6 +79,14 @@ class WebServer:
         for child in self.children:
             child.stop_wait(10)
         self._listener.close()
+
+
+def accord_server(folder: Path, environment: Mapping[str, str]) -> WebServer:
+    """The web processes of the local stack, as its supervisor starts them."""
+    return WebServer(
+        lambda listener: web_children(listener=listener, var=folder, environment=environment),
+        healthy="/login/",
+    )
 
 
 def fill_project(slug: str, *, num_comparisons: int, overlap: int) -> Project:
