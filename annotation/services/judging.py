@@ -9,9 +9,11 @@ from django.utils.translation import gettext as _
 from accounts.errors import Conflict, Forbidden, Invalid
 from accounts.models import User
 from accounts.services import audit_record
+from annotation.agreement.certainty import Vote
 from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Membership, Project, Side
 from annotation.records import Strength
 from annotation.services.checking import check_follow_up, check_of, check_passed
+from annotation.services.judgement_sql import judgement_write
 from annotation.services.leasing import (
     UNFINISHED,
     breaks,
@@ -23,7 +25,7 @@ from annotation.services.leasing import (
 from annotation.services.overlap import num_more_needed
 from annotation.services.refining import refined_by
 from annotation.services.safety import SAFE, SafetyFlags, safety_kept
-from annotation.services.statements import assignment_submit, is_left_to_someone
+from annotation.services.statements import is_left_to_someone
 from annotation.tags import unknown_tags
 from webhooks.events import Event
 from webhooks.services import emit
@@ -180,7 +182,7 @@ def _judge(
     passed = (
         check_passed(check, comparison, verdict.preferred, verdict.strength) if check is not None else None
     )
-    judgement = Judgement.objects.create(
+    judgement = Judgement(
         comparison=comparison,
         annotator=annotator,
         assignment=assignment,
@@ -194,17 +196,15 @@ def _judge(
         safety=safety,
         guidelines=comparison.project.guidelines_number,
     )
+    vote = Vote(
+        left=verdict.preferred == Side.LEFT, reliability=None if member is None else member.reliability
+    )
+    is_heard = judgement_write(judgement, more=num_more_needed(comparison, vote))
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
     Judgement.edit.related.set_cached_value(judgement, _edit_create(judgement, assignment, edited))
-    assignment_submit(assignment, more=num_more_needed(comparison))
-    audit_record(
-        annotator,
-        "judgement.submit",
-        judgement,
-        {"comparison": comparison.pk, "preferred": verdict.preferred, "strength": verdict.strength},
-    )
     if check is None:
-        _tell(comparison, judgement, edited)
+        if is_heard:
+            _tell(comparison, judgement, edited)
     else:
         check_follow_up(check, member, annotator, comparison.project)
     return judgement

@@ -13,11 +13,11 @@ from annotation.models import Comparison, Judgement, Membership, OverlapMode, Pr
 from annotation.quality import project_quality
 
 
-def num_more_needed(comparison: Comparison) -> int:
-    """1 where one more person than so far is to judge the locked comparison, else 0.
+def num_more_needed(comparison: Comparison, vote: Vote) -> int:
+    """1 where one more person than so far is to judge the locked comparison after this vote, else 0.
 
-    Call it when a judgement is written but not yet counted in `num_judgements`. One statement, and only
-    for the last one needed in a project of adaptive overlap.
+    Call it before the vote is written. One statement, and only for the last one needed in a project of
+    adaptive overlap.
     """
     project = comparison.project
     num = comparison.num_judgements + 1
@@ -28,7 +28,7 @@ def num_more_needed(comparison: Comparison) -> int:
         or num >= project.overlap_most
     ):
         return 0
-    votes = votes_on(comparison)
+    votes = [*votes_on(comparison), vote]
     return int(majority_certainty(votes, predicted=comparison.predicted) < project.certainty)
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from django.db import connection
-
 from accounts.models import User
 from accounts.rows import Row, columns, fetch_one, load, num_columns
 from annotation.models import Assignment, Check, Comparison, Membership, Project, Response
@@ -108,18 +106,6 @@ SELECT 1 FROM annotation_membership m WHERE m.project_id = %(project)s AND NOT E
     WHERE a.comparison_id = %(comparison)s AND a.annotator_id = m.user_id
       AND a.state IN ('submitted', 'skipped', 'flagged')
 ) LIMIT 1
-"""
-
-SUBMIT = """
-WITH submitted AS (
-    UPDATE annotation_assignment SET state = 'submitted' WHERE id = %(assignment)s RETURNING comparison_id
-)
-UPDATE annotation_comparison c
-SET num_judgements = c.num_judgements + 1,
-    needed = c.needed + %(more)s,
-    state = CASE WHEN c.state = 'open' AND c.num_judgements + 1 = c.needed + %(more)s THEN 'full'
-        ELSE c.state END
-FROM submitted WHERE c.id = submitted.comparison_id
 """
 
 
@@ -247,15 +233,6 @@ def own_assignment(comparison: Comparison, annotator: User) -> Assignment | None
 def is_left_to_someone(comparison: Comparison) -> bool:
     """Whether there is anyone in the project who has not judged, skipped or flagged the comparison."""
     return fetch_one(LEFT, {"project": comparison.project_id, "comparison": comparison.pk}) is not None
-
-
-def assignment_submit(assignment: Assignment, *, more: int = 0) -> None:
-    """End the assignment with a judgement; its comparison is full if that was the last one needed.
-
-    `more`: of so many more people than before a judgement is needed.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(SUBMIT, {"assignment": assignment.pk, "more": more})
 
 
 def _assignment(row: Row, start: int) -> Assignment | None:

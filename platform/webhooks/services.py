@@ -42,6 +42,9 @@ WHERE e.active AND e.events @> to_jsonb(%(event)s::text) AND (e.project IS NULL 
 RETURNING id
 """
 
+ANY_ENDPOINT = "EXISTS (SELECT FROM webhooks_endpoint WHERE active)"
+"""For statements that are about to call `emit`: where there is none, it would do nothing."""
+
 
 def rules() -> Rules:
     """What the site's operator allows."""

@@ -247,7 +247,7 @@ def test_next_and_judgement_take_few_statements() -> None:
     with CaptureQueriesContext(connection) as judgement_queries:
         assert annotator.judge(handed, edited="edited").status == 201
     assert num_statements(next_queries) <= 6
-    assert num_statements(judgement_queries) <= 9
+    assert num_statements(judgement_queries) <= 6
 
 
 def num_statements(queries: CaptureQueriesContext) -> int:
