@@ -14,7 +14,7 @@ from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RECIPES, RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import round_report, rounds
 from alignment.services import round_cancel, round_launch
-from annotation.api import text_storable
+from annotation.api.judging import text_storable
 from annotation.models import Project
 from registry.models import Checkpoint
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.auth import signed_in
 from accounts.errors import Invalid
 from alignment.lineage import learned_from
-from annotation.check_figures import checked_people
+from annotation.figures.check_figures import checked_people
 from annotation.models import Judgement, Membership
 from annotation.permissions import ADMINISTER, project_for
 from annotation.services.checking import qualification_progress

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_GET
 from accounts.auth import signed_in
 from accounts.models import User
 from alignment.models import Snapshot
-from annotation.charts import stacked_bars
+from annotation.figures.charts import stacked_bars
+from annotation.figures.own_work import NUM_DAYS, OwnWork, own_days, own_judgements, own_work
 from annotation.models import Judgement, Side
-from annotation.own_work import NUM_DAYS, OwnWork, own_days, own_judgements, own_work
 from annotation.permissions import project_for
 
 PER_PAGE = 20

@@ -11,7 +11,7 @@ from annotation.models import Comparison, Judgement, Project
 
 KEPT_SECONDS = 60
 
-# Steps as in annotation.quality: 0 is marginally better, 3 significantly.
+# Steps as in annotation.figures.quality: 0 is marginally better, 3 significantly.
 CONFLICTS = """
 SELECT c.id FROM annotation_comparison c
 JOIN annotation_judgement j ON j.comparison_id = c.id AND j.standing = 'counted'

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from accounts.errors import Invalid
 from accounts.services import audit_record
 from annotation.agreement.certainty import Vote, majority_certainty
+from annotation.figures.quality import project_quality
 from annotation.models import Comparison, Judgement, Membership, OverlapMode, Project, Side
-from annotation.quality import project_quality
 
 
 def num_more_needed(comparison: Comparison, vote: Vote) -> int:

@@ -4,7 +4,7 @@ from django import template
 
 from annotation.agreement.bias import Share
 from annotation.agreement.krippendorff import Interval
-from annotation.charts import RangeMark, range_mark
+from annotation.figures.charts import RangeMark, range_mark
 
 LEAST_ALPHA = -0.2
 

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
 from accounts.models import User
+from annotation.figures.overview import num_judged_today
 from annotation.guidelines import guidelines_shown
 from annotation.judging_words import reasons_offered, scale
 from annotation.live_words import prompt_groups, turns_words
 from annotation.models import Assignment, Flag, Project, Prompt
-from annotation.overview import num_judged_today
 from annotation.permissions import project_for
 from annotation.safety_words import safety_sides
 from annotation.services import comparison_ahead, comparison_next, unfinished_requests

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.auth import signed_in
 from accounts.errors import AccordError, Invalid
 from annotation.downloads import chosen_by, export_response
-from annotation.exchange_forms import ExportForm, FilterForm, ImportForm
 from annotation.exported import filter_choices, judgements_matching
 from annotation.filters import PARAMETERS, PreferenceFilter
+from annotation.forms.exchange import ExportForm, FilterForm, ImportForm
 from annotation.models import ImportJob, Project, SavedFilter
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.services.exchange import filter_delete, filter_save

@@ -8,11 +8,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.auth import signed_in
-from annotation.forms import PlanForm
+from annotation.figures.pay import Work, pay_of, pay_of_all
+from annotation.figures.progress import coverage, rates, round_progress, total_coverage, work_of_people
+from annotation.forms.projects import PlanForm
 from annotation.models import Project
-from annotation.pay import Work, pay_of, pay_of_all
 from annotation.permissions import ADMINISTER, REVIEW, project_for
-from annotation.progress import coverage, rates, round_progress, total_coverage, work_of_people
 from annotation.services.administration import project_update
 from annotation.views.projects import project_frame
 

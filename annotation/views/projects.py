@@ -19,13 +19,13 @@ from accounts.errors import AccordError
 from accounts.models import Role, User
 from accounts.services import user_create
 from annotation.conflicts import num_conflicts
-from annotation.forms import MemberForm, NewProjectForm, ProjectForm, PromptsForm
+from annotation.figures.overview import breakdown, flagged, members, project_overviews, state_counts
+from annotation.forms.projects import MemberForm, NewProjectForm, ProjectForm, PromptsForm
 from annotation.import_settings import import_limits
 from annotation.importing.prompts import read_prompts
 from annotation.importing.refusal import Refusal
 from annotation.judging_words import STRENGTHS
 from annotation.models import Comparison, Membership, Project, Prompt
-from annotation.overview import breakdown, flagged, members, project_overviews, state_counts
 from annotation.permissions import ADMINISTER, REVIEW, has_role, project_for
 from annotation.services import (
     PromptCounts,

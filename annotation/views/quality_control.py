@@ -14,14 +14,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.auth import signed_in
 from accounts.errors import AccordError
-from annotation.check_figures import checks_with_counts, num_active
-from annotation.check_forms import CheckFileForm, CheckForm, DecisionForm
 from annotation.conflicts import ConflictFilter, conflict_ids, decided, with_judgements
+from annotation.figures.check_figures import checks_with_counts, num_active
+from annotation.figures.reports import rounds_judged
+from annotation.forms.checks import CheckFileForm, CheckForm, DecisionForm
 from annotation.importing.checks import read_checks
 from annotation.models import Check, Comparison, Judgement, Project, Prompt, Side
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.records import Message, Strength
-from annotation.reports import rounds_judged
 from annotation.services import Verdict
 from annotation.services.adjudication import comparison_decide, decision_undo
 from annotation.services.checking import feedback_of

@@ -8,10 +8,10 @@ from django.views.decorators.http import require_GET
 
 from accounts.auth import signed_in
 from accounts.errors import NotFound
-from annotation.csv_tables import Cell, csv_table
+from annotation.figures.csv_tables import Cell, csv_table
+from annotation.figures.reports import Report, Sizes, project_report, rounds_judged
 from annotation.permissions import REVIEW, project_for
 from annotation.records import Strength
-from annotation.reports import Report, Sizes, project_report, rounds_judged
 
 BYTE_ORDER_MARK = "\ufeff"
 """Without it spreadsheets take UTF-8 for the computer's old encoding."""

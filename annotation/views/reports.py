@@ -14,16 +14,16 @@ from django.views.decorators.http import require_GET
 from accounts.auth import signed_in
 from annotation.agreement.bias import Share
 from annotation.agreement.people import Person
-from annotation.charts import StackedBars, stacked_bars
-from annotation.check_figures import checked_people
+from annotation.figures.charts import StackedBars, stacked_bars
+from annotation.figures.check_figures import checked_people
+from annotation.figures.quality import ProjectQuality, project_quality
+from annotation.figures.reason_counts import reason_counts
+from annotation.figures.reports import Report, project_report, rounds_judged
+from annotation.figures.safety_counts import safety_counts
+from annotation.figures.wait_charts import wait_context
 from annotation.judging_words import STRENGTHS
 from annotation.permissions import ADMINISTER, REVIEW, project_for
-from annotation.quality import ProjectQuality, project_quality
-from annotation.reason_counts import reason_counts
-from annotation.reports import Report, project_report, rounds_judged
-from annotation.safety_counts import safety_counts
 from annotation.views.projects import project_frame
-from annotation.wait_charts import wait_context
 
 MAX_TOO_FAST = 0.2
 NUM_LATEST = 14

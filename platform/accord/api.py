@@ -6,9 +6,9 @@ from ninja import NinjaAPI
 from accounts.auth import bearer_or_session
 from accounts.errors import AccordError
 from alignment.api import router as alignment_router
-from annotation.api import router as annotation_router
-from annotation.exchange_api import router as exchange_router
-from annotation.live_api import router as live_router
+from annotation.api.exchange import router as exchange_router
+from annotation.api.judging import router as annotation_router
+from annotation.api.live import router as live_router
 from registry.api import router as registry_router
 
 api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)

@@ -15,8 +15,8 @@ from accounts.services import user_create
 from alignment.erasing import erase_all, person_of, record_of
 from alignment.models import GatePair, Program, Round, Snapshot, Stage
 from annotation.exported import exported_records
+from annotation.figures.overview import state_counts
 from annotation.models import Comparison, Judgement, Project
-from annotation.overview import state_counts
 from annotation.records import write_records
 from annotation.selectors import judgement_count, preference_records, prompts
 from tests.alignment.factories import make_round

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from alignment.models import Round, Snapshot
+from annotation.figures.own_work import LEAST_SHARED, NUM_DAYS, own_days, own_work
 from annotation.models import Check, Judgement, Project
-from annotation.own_work import LEAST_SHARED, NUM_DAYS, own_days, own_work
 from annotation.records import Message
 from annotation.services.checks import check_create
 from registry.models import Checkpoint

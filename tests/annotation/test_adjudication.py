@@ -6,8 +6,8 @@ from django.db import IntegrityError, transaction
 from accounts.errors import Conflict
 from accounts.models import Role, User
 from annotation.conflicts import ConflictFilter, conflict_ids
+from annotation.figures.quality import project_quality
 from annotation.models import Comparison, Judgement, Project, Side
-from annotation.quality import project_quality
 from annotation.records import Strength
 from annotation.selectors import preference_records
 from annotation.services import Verdict

@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Role
+from annotation.figures.waits import wait_report
 from annotation.models import Comparison, PairRequest, Project, Response, Wait
 from annotation.services import pair_run
 from annotation.services.jobs import job_claim
 from annotation.services.turns import pair_write
-from annotation.waits import wait_report
 from registry.client import ModelAway
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 from tests.annotation.test_pairing import Models, echo, judged_dialog

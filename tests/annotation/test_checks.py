@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry
+from annotation.figures.overview import breakdown, state_counts
+from annotation.figures.quality import project_quality
+from annotation.figures.reports import project_report
 from annotation.models import Check, Comparison, Judgement, Membership, Project
-from annotation.overview import breakdown, state_counts
-from annotation.quality import project_quality
 from annotation.records import Message, Strength
-from annotation.reports import project_report
 from annotation.selectors import comparison_counts, judgement_count, preference_records
 from annotation.services.checks import check_create, check_set_active, qualification_retry
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project

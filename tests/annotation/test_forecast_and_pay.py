@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from annotation.forecast import forecast
-from annotation.pay import Rates, Work, pay_of, pay_of_all
+from annotation.figures.forecast import forecast
+from annotation.figures.pay import Rates, Work, pay_of, pay_of_all
 
 
 def test_even_days_leave_no_doubt() -> None:

@@ -7,9 +7,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Role, User
+from annotation.figures.overview import breakdown
+from annotation.figures.quality import judgements_stamp, project_quality
 from annotation.models import Assignment, Comparison, Judgement, Membership, Project
-from annotation.overview import breakdown
-from annotation.quality import judgements_stamp, project_quality
 from annotation.selectors import judgement_count, preference_records
 from annotation.services.pausing import (
     judgements_exclude,

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Role
+from annotation.figures.reason_counts import reason_counts
 from annotation.models import Judgement, Project
-from annotation.reason_counts import reason_counts
 from annotation.tags import TagProblem, tags_check, tags_read, tags_write
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 

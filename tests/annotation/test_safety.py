@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Role
+from annotation.figures.safety_counts import safety_counts
 from annotation.models import Judgement, Project
-from annotation.safety_counts import safety_counts
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Role, User
 from accounts.services import token_create
-from annotation.csv_tables import csv_table
+from annotation.figures.csv_tables import csv_table
 from annotation.importing.preferences import read_preferences
 from annotation.models import ImportJob, Judgement, Project, SavedFilter
 from annotation.services import preferences_import

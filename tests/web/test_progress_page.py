@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Role
+from annotation.figures.progress import coverage, round_progress, total_coverage, work_of_people
 from annotation.models import Judgement, Project
-from annotation.progress import coverage, round_progress, total_coverage, work_of_people
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project
 
 pytestmark = pytest.mark.django_db

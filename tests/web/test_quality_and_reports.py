@@ -10,10 +10,10 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Role, User
 from accounts.services import user_create
-from annotation import quality
+from annotation.figures import quality
+from annotation.figures.reports import project_report
 from annotation.models import Comparison, Judgement, Project, Response, Side
 from annotation.records import Strength
-from annotation.reports import project_report
 from annotation.text import count_words
 from tests.annotation.factories import make_annotator, make_comparison, make_project
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.auth import signed_in
 from alignment.selectors import rounds
-from annotation.overview import project_overviews, work_overviews
+from annotation.figures.overview import project_overviews, work_overviews
 from registry.selectors import deployments
 
 NUM_ROUNDS = 5

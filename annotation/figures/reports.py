@@ -13,8 +13,8 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts.rows import Row
+from annotation.figures.quality import judgements_stamp
 from annotation.models import Comparison, Project
-from annotation.quality import judgements_stamp
 from annotation.records import Strength
 
 KEPT_SECONDS = 24 * 3600

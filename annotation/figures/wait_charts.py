@@ -5,9 +5,9 @@ from collections.abc import Callable
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from annotation.charts import StackedBars, stacked_bars
+from annotation.figures.charts import StackedBars, stacked_bars
+from annotation.figures.waits import Spread, WaitReport, Waits, wait_report
 from annotation.models import Project
-from annotation.waits import Spread, WaitReport, Waits, wait_report
 
 TENTHS = 10
 

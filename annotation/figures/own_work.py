@@ -15,9 +15,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.rows import Parameters
 from annotation.agreement.bias import Share, wilson
+from annotation.figures.reports import LONGEST_SECONDS
 from annotation.models import Check, Judgement, Project
 from annotation.permissions import projects_of
-from annotation.reports import LONGEST_SECONDS
 
 LEAST_SHARED = 10
 """With fewer shared comparisons the agreement would tell what somebody else said of one of them."""

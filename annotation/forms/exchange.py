@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from annotation.exported import Choices
-from annotation.forms import MAX_UPLOAD_BYTES
+from annotation.forms.projects import MAX_UPLOAD_BYTES
 from annotation.importing.preferences import Format
 from annotation.models import ImportJob
 from annotation.records import Strength

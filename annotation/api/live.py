@@ -16,7 +16,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from accounts.auth import request_user
 from accounts.errors import Forbidden
-from annotation.api import MAX_ID, Id, MessageOut, NextOut, SchemaIn, Text, next_out, text_storable
+from annotation.api.judging import MAX_ID, Id, MessageOut, NextOut, SchemaIn, Text, next_out, text_storable
 from annotation.models import PairRequest, Prompt, Refinement, Side
 from annotation.permissions import project_for
 from annotation.services import (

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from django.db import connection
 from django.utils import timezone
 
-from annotation.forecast import Forecast, forecast
+from annotation.figures.forecast import Forecast, forecast
+from annotation.figures.pay import Rates, Work
+from annotation.figures.reports import LONGEST_SECONDS
 from annotation.models import Project
-from annotation.pay import Rates, Work
-from annotation.reports import LONGEST_SECONDS
 from annotation.selectors import comparison_counts
 
 WINDOW_DAYS = 14

@@ -1,0 +1,1 @@
+"""The HTTP API of annotation: judging, live dialogs, import and export."""

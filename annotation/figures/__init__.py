@@ -1,0 +1,1 @@
+"""What pages show of a project: counts, quality, reports, progress, pay, drawings of them. Reads only."""

@@ -1,0 +1,1 @@
+"""The forms of the project pages. They only check: services write."""
