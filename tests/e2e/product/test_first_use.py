@@ -1,10 +1,12 @@
-"""A whole round launched by an admin in the browser, while an annotator judges over HTTP.
+"""What a newcomer does: every command of the README, run for real, then a round from the browser.
 
-Goes on from where the README's commands (test_readme.py) leave the stack: a base, a project with imported
-judgements, and two models of a first round that are live.
+All on one running stack, in order, with small files and recipes; only recipes are exchanged for small ones.
+`make demo` runs in its `--quick` size, in test_demo.py; `make test` is what runs this.
 """
 
 import json
+import re
+import shlex
 import time
 from pathlib import Path
 
@@ -12,20 +14,72 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from accord.env import REPOSITORY
 from tests.e2e.browser import window
-from tests.e2e.product.recipes import toy_recipe
-from tests.e2e.product.stack import RunningStack
+from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
+from tests.e2e.product.stack import RunningStack, write_corpus, write_preferences, write_prompts
 
 pytestmark = [pytest.mark.vllm, pytest.mark.browser, pytest.mark.slow]
 
+MANAGE = ".venv/bin/python manage.py "
 PROJECT = "helpful"
 NUM_COMPARISONS = 6
 ROUND_SECONDS = 600
 
 
+def commands() -> list[str]:
+    """The lines of all shell blocks of the README."""
+    text = (REPOSITORY / "README.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_every_make_target_of_the_readme_is_there() -> None:
+    named = {line.split()[1] for line in commands() if line.startswith("make ")}
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert named == {"demo", "test", "serve"}
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_every_other_command_of_the_readme_works(running_stack: RunningStack, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus.jsonl")
+    write_prompts(tmp_path / "prompts.jsonl")
+    write_preferences(tmp_path / "preferences.jsonl")
+    (tmp_path / "pretraining.json").write_text(toy_pretraining().model_dump_json())
+    write_recipe(tmp_path / "round.json", toy_recipe())
+    ran = []
+    for line in commands():
+        if line.startswith("make "):
+            continue
+        assert line.startswith(MANAGE), line
+        name, *arguments = shlex.split(line.removeprefix(MANAGE))
+        here = _in_this_test(name, arguments, tmp_path, running_stack)
+        done = running_stack.manage(name, *here)
+        ran.append((name, done.stdout))
+    assert [name for name, _ in ran] == [
+        "pretrain",
+        "import_model",
+        "create_project",
+        "import_prompts",
+        "deploy_models",
+        "create_annotators",
+        "import_preferences",
+        "export_preferences",
+        "launch_round",
+    ]
+    said = dict(ran)
+    assert "kept 120" in said["import_preferences"]
+    assert '"win_rate"' in said["launch_round"]
+    assert (tmp_path / "preferences.parquet").stat().st_size > 0
+
+
 def test_an_admin_launches_a_round_in_the_browser_and_sees_it_finish(
     running_stack: RunningStack, browser: Browser, tmp_path: Path
 ) -> None:
+    """Goes on from where the README's commands leave the stack: a base, a project with imported judgements,
+    and two models of a first round that are live.
+    """
     manage = running_stack.manage
     manage("create_annotators", "--project", PROJECT, "--count", "1", "--tokens", tmp_path / "tokens.json")
     token = json.loads((tmp_path / "tokens.json").read_text())[0]["token"]
@@ -97,3 +151,22 @@ def judge(running_stack: RunningStack, token: str, count: int) -> None:
             assert judged.status_code == httpx.codes.CREATED, judged.text
             accepted += 1
     assert accepted == count
+
+
+def _in_this_test(
+    name: str, arguments: list[str], folder: Path, running_stack: RunningStack
+) -> list[str | Path]:
+    """The command's arguments with its files in `folder` and its recipes exchanged for small ones."""
+    recipes = {"pretrain": folder / "pretraining.json", "launch_round": folder / "round.json"}
+    model = running_stack.var / "runs" / "pretrain" / "my-base" / "final"
+    here: list[str | Path] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if before == "--recipe":
+            here.append(recipes[name])
+        elif argument == "path/to/model":
+            here.append(model)
+        elif re.search(r"\.(jsonl|json|parquet)$", argument):
+            here.append(folder / argument)
+        else:
+            here.append(argument)
+    return here
