@@ -42,8 +42,9 @@ def tokens_of(project: Project, count: int) -> list[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_six_people_judge_all_there_is_and_mostly_prefer_the_better_answer(
-    live_server: LiveServer, world: World
+    live_server: LiveServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("demo.annotators.EDIT_RATE", 0.5)  # so that it is not left to luck
     project = make_project()
     make_world_comparisons(project, world, 30)
     shown: list[tuple[int, int]] = []
