@@ -19,7 +19,7 @@ def test_flags_are_set_by_keys_and_kept_and_changed_guidelines_are_told_once(
     project: Project, annotator: User, at_work: Callable[[], Window]
 ) -> None:
     page = at_work().page
-    notice = page.get_by_text("The guidelines have changed since you last read them.")
+    notice = page.locator("#guidelines-notice")
     expect(notice).to_be_hidden()
     press(page, "3", "u", "Space", "Tab", "Space")
     expect(page.locator("#saved")).to_have_text("Draft saved")
