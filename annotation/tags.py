@@ -5,7 +5,7 @@ tag is a line, `value: label`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 MAX_TAGS = 30
@@ -101,6 +101,16 @@ def unknown_tags(chosen: Iterable[str], tags: Sequence[Tag]) -> list[str]:
     """Those of `chosen` that the project does not offer."""
     known = {tag["value"] for tag in tags}
     return [value for value in chosen if value not in known]
+
+
+def labelled_counts(found: Mapping[str, int], tags: Sequence[Tag]) -> list[tuple[str, int]]:
+    """Label and number, in the order found, then those that the project offers and nobody chose, at 0.
+
+    One that it no longer offers has its value for a label.
+    """
+    labels = {tag["value"]: tag["label"] for tag in tags}
+    counted = [(labels.get(value, value), number) for value, number in found.items()]
+    return counted + [(label, 0) for value, label in labels.items() if value not in found]
 
 
 def _short(text: str) -> str:

@@ -3,6 +3,7 @@
 from django.db import connection
 
 from annotation.models import Project
+from annotation.tags import labelled_counts
 
 COUNTS = """
 SELECT reason.value, count(*)
@@ -18,13 +19,8 @@ ORDER BY count(*) DESC, reason.value
 
 
 def reason_counts(project: Project, round_number: int | None = None) -> list[tuple[str, int]]:
-    """Label and number of judgements, the most frequent first, those that the project offers now also at 0.
-
-    A reason that it no longer offers has its value for a label.
-    """
+    """Label and number of judgements, the most frequent first, as `labelled_counts` has them."""
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"project": project.pk, "round": round_number})
         found = dict(cursor.fetchall())
-    labels = {tag["value"]: tag["label"] for tag in project.reasons}
-    counted = [(labels.get(value, value), number) for value, number in found.items()]
-    return counted + [(label, 0) for value, label in labels.items() if value not in found]
+    return labelled_counts(found, project.reasons)

@@ -3,6 +3,7 @@
 from django.db import connection
 
 from annotation.models import Project
+from annotation.tags import labelled_counts
 
 # An answer counts once a judgement; what people say of both answers counts twice.
 COUNTS = """
@@ -20,15 +21,8 @@ ORDER BY count(*) DESC, category.value
 
 
 def safety_counts(project: Project, round_number: int | None = None) -> list[tuple[str, int]]:
-    """Label and number of answers called so, most first; empty where nothing was ever called unsafe.
-
-    Those that the project offers now come also at 0; one that it no longer offers has its value for a label.
-    """
+    """As `labelled_counts`, of answers, most first; empty where nothing was ever called unsafe."""
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"project": project.pk, "round": round_number})
         found = dict(cursor.fetchall())
-    if not found:
-        return []
-    labels = {tag["value"]: tag["label"] for tag in project.safety_categories}
-    counted = [(labels.get(value, value), number) for value, number in found.items()]
-    return counted + [(label, 0) for value, label in labels.items() if value not in found]
+    return labelled_counts(found, project.safety_categories) if found else []

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.auth import signed_in
 from accounts.models import User
-from annotation.guideline_forms import GuidelineExampleForm
+from annotation.forms.guidelines import GuidelineExampleForm
 from annotation.guidelines import guideline_examples, guidelines_shown, guidelines_versions
 from annotation.models import GuidelineExample, Project
 from annotation.permissions import ADMINISTER, project_for

@@ -15,7 +15,6 @@ class Event(StrEnum):
     ROUND_FINISHED = "round.finished"
     ROUND_FAILED = "round.failed"
     GATE_WAITING = "gate.waiting"
-    EXPORT_FINISHED = "export.finished"
 
 
 CONTENTS = {
@@ -26,7 +25,6 @@ CONTENTS = {
     Event.ROUND_FINISHED: "project, round, number",
     Event.ROUND_FAILED: "project, round, number, stage; texts: error",
     Event.GATE_WAITING: "project, round, number, stage",
-    Event.EXPORT_FINISHED: "project, export, rows",
 }
 """The fields of each event's data."""
 
