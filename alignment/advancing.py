@@ -1,30 +1,39 @@
 """Advances rounds: decides from the database alone what to do next, and does it.
 
-Called by the clock and whenever a program ends. An advisory lock in PostgreSQL lets one caller at a
-time advance a round; the others leave it alone. Every step may be repeated after a crash.
+Called by the clock and whenever a program ends, by any number of callers at once. An advisory lock spares
+them each other's work; what makes it safe is the fencing token of the stage (`alignment.fencing`), for a
+lock is lost with its connection while its holder may live on. Every step may be repeated after a crash.
 """
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from alignment.fencing import StepLost, round_locked, stage_take, stage_write, step_held
 from alignment.messages import program_run_send
 from alignment.models import Program, Round, Stage
+from alignment.recipe import RecipeError
 from alignment.stages import STAGES, StageDefinition
 from webhooks.events import Event
 from webhooks.services import emit
 
-MAX_ATTEMPTS = 3
+logger = logging.getLogger(__name__)
+
+DEFINITIONS = {definition.name.value: definition for definition in STAGES}
+MAX_LOST = 3
+"""Workers that may vanish with one program before its stage fails."""
 LOCK_SPACE = 0x41434344
 RESEND_AFTER = timedelta(seconds=30)
 
 
 def rounds_advance() -> None:
-    """Advance every running round."""
+    """Advance every running round. What is wrong with one does not hold up the others."""
     for round_id in Round.objects.filter(state=Round.State.RUNNING).values_list("pk", flat=True):
         round_advance(round_id)
 
@@ -34,75 +43,100 @@ def round_advance(round_id: int) -> None:
     with _advisory_lock(round_id) as locked:
         if not locked:
             return
-        while _step(round_id):
-            pass
+        with suppress(StepLost):
+            while _step(round_id):
+                pass
 
 
 def _step(round_id: int) -> bool:
     """Do the next thing of the round; whether there may be more to do at once."""
-    round_ = Round.objects.get(pk=round_id)
-    if round_.state != Round.State.RUNNING:
+    stage = stage_take(round_id)
+    if stage is None:
+        _round_finish(round_id)
         return False
-    for definition in STAGES:
-        stage = Stage.objects.select_related("round__project", "round__base").get(
-            round=round_, name=definition.name
-        )
-        if stage.state == Stage.State.FINISHED:
-            continue
-        try:
-            return _stage_step(stage, definition)
-        except AccordError as error:
-            stage_fail(stage, str(error))
-            return False
-    round_.state = Round.State.FINISHED
-    round_.finished_at = timezone.now()
-    with transaction.atomic():
-        round_.save(update_fields=["state", "finished_at"])
-        emit(Event.ROUND_FINISHED, _told(round_), project=round_.project_id)
+    try:
+        return _stage_step(stage, DEFINITIONS[stage.name])
+    except (AccordError, RecipeError, OSError) as error:
+        stage_fail(stage, str(error))
+    except (DatabaseError, InterfaceError, StepLost):
+        raise
+    except Exception as error:
+        # A fault of ours. Tried again by every tick it would be seen by nobody.
+        logger.exception("%s could not go on", stage)
+        stage_fail(stage, f"{type(error).__name__}: {error}. The worker's log has the traceback.")
     return False
 
 
 def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
     """Start, follow or finish one stage; whether the round moved on."""
     if stage.state == Stage.State.PENDING:
-        stage.attempt += 1
-        stage.started_at = timezone.now()
-        stage.state = Stage.State.RUNNING
+        # Before any work, so that a start repeated after a crash has a folder of its own.
+        stage_write(stage, attempt=stage.attempt + 1, started_at=timezone.now(), finished_at=None, error="")
         definition.start(stage)
-        stage.save()
+        stage_write(
+            stage,
+            state=Stage.State.RUNNING,
+            result=stage.result,
+            done=stage.done,
+            total=stage.total,
+            unit=stage.unit,
+        )
         return True
     failed = _programs_follow(stage)
     if failed is not None:
         stage_fail(stage, f"{failed.name}: {failed.error}")
         return False
+    shown = _shown(stage)
     if not definition.poll(stage):
-        with transaction.atomic():
-            waited = Stage.objects.filter(pk=stage.pk, state=Stage.State.WAITING).exists()
-            stage.save(update_fields=["state", "done", "total", "unit"])
-            if stage.name == Stage.Name.GATE and stage.state == Stage.State.WAITING and not waited:
-                told = {**_told(stage.round), "stage": stage.name}
-                emit(Event.GATE_WAITING, told, project=stage.round.project_id)
+        if _shown(stage) != shown:
+            _show(stage, waited=shown["state"] == Stage.State.WAITING)
         return False
-    stage.result = definition.finish(stage)
-    stage.state = Stage.State.FINISHED
-    stage.finished_at = timezone.now()
-    stage.save()
+    result = definition.finish(stage)
+    ended = {"state": Stage.State.FINISHED, "result": result, "finished_at": timezone.now()}
+    stage_write(stage, **{**_shown(stage), **ended})
     return True
 
 
-def stage_fail(stage: Stage, sentence: str) -> None:
-    """Mark the stage and its round as failed; the page shows the sentence and offers a retry."""
-    stage.programs.filter(
-        state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]
-    ).update(state=Program.State.CANCELLED)
-    stage.state = Stage.State.FAILED
-    stage.error = sentence
-    stage.finished_at = timezone.now()
+def _shown(stage: Stage) -> dict[str, object]:
+    """What a poll may change."""
+    return {"state": stage.state, "done": stage.done, "total": stage.total, "unit": stage.unit}
+
+
+def _show(stage: Stage, *, waited: bool) -> None:
+    with step_held(stage):
+        stage_write(stage, **_shown(stage))
+        if stage.name == Stage.Name.GATE and stage.state == Stage.State.WAITING and not waited:
+            told = {**_told(stage.round), "stage": stage.name}
+            emit(Event.GATE_WAITING, told, project=stage.round.project_id)
+
+
+def _round_finish(round_id: int) -> None:
     with transaction.atomic():
-        stage.save()
-        Round.objects.filter(pk=stage.round_id).update(state=Round.State.FAILED, finished_at=timezone.now())
+        round_ = round_locked(round_id)
+        if round_.state != Round.State.RUNNING:
+            return
+        Round.objects.filter(pk=round_id).update(state=Round.State.FINISHED, finished_at=timezone.now())
+        emit(Event.ROUND_FINISHED, _told(round_), project=round_.project_id)
+
+
+def stage_fail(stage: Stage, sentence: str) -> None:
+    """Mark the stage and its round as failed; the page shows the sentence and offers a retry.
+
+    Raises StepLost where another has taken the stage since.
+    """
+    now = timezone.now()
+    with step_held(stage):
+        stage_write(stage, state=Stage.State.FAILED, error=sentence, finished_at=now)
+        programs_cancel(stage.programs.all())
+        Round.objects.filter(pk=stage.round_id).update(state=Round.State.FAILED, finished_at=now)
         told = {**_told(stage.round), "stage": stage.name}
         emit(Event.ROUND_FAILED, told, project=stage.round.project_id, texts={"error": sentence})
+
+
+def programs_cancel(programs: QuerySet[Program]) -> None:
+    """Void what has not ended: the workers that run one of them end it."""
+    going = [Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING]
+    programs.filter(state__in=going).update(state=Program.State.CANCELLED)
 
 
 def _told(round_: Round) -> dict[str, object]:
@@ -117,30 +151,38 @@ def _programs_follow(stage: Stage) -> Program | None:
     if not unfinished:
         return None
     for program in unfinished:
-        if program.state == Program.State.FAILED:
+        if program.state in (Program.State.FAILED, Program.State.CANCELLED):
+            program.error = program.error or "It was cancelled."
             return program
         if program.group > unfinished[0].group:
             break
         if program.state == Program.State.PENDING or (
             program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER)
         ):
-            _queue(program)
+            _queue(stage, program)
         elif program.state == Program.State.RUNNING and _lease_ran_out(program):
-            if program.attempt >= MAX_ATTEMPTS * stage.attempt:
-                program.error = f"Its worker vanished {program.attempt} times."
+            program.num_lost += 1
+            if program.num_lost >= MAX_LOST:
+                program.error = f"Its worker vanished {program.num_lost} times."
                 return program
-            _queue(program)
+            _queue(stage, program)
     return None
 
 
-def _queue(program: Program) -> None:
+def _queue(stage: Stage, program: Program) -> None:
     """Hand the program to its queue under a new attempt, which voids all earlier messages."""
     attempt = program.attempt if program.state == Program.State.QUEUED else program.attempt + 1
-    queued = Program.objects.filter(pk=program.pk, state=program.state, attempt=program.attempt).update(
-        state=Program.State.QUEUED, attempt=attempt, started_at=timezone.now(), lease_expires_at=None
-    )
-    if queued:
-        program_run_send(program.pk, attempt, program.queue)
+    with step_held(stage):
+        queued = Program.objects.filter(pk=program.pk, state=program.state, attempt=program.attempt).update(
+            state=Program.State.QUEUED,
+            attempt=attempt,
+            num_lost=program.num_lost,
+            started_at=timezone.now(),
+            lease_expires_at=None,
+            pid=None,
+        )
+        if queued:
+            transaction.on_commit(lambda: program_run_send(program.pk, attempt, program.queue))
 
 
 def _lease_ran_out(program: Program) -> bool:
@@ -161,4 +203,6 @@ def _advisory_lock(round_id: int) -> Iterator[bool]:
             yield locked
         finally:
             if locked:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, round_id])
+                # A lost connection has lost the lock as well, and has said so already.
+                with suppress(DatabaseError, InterfaceError):
+                    cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, round_id])

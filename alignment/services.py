@@ -1,5 +1,7 @@
 """Writes over rounds: launch, cancel, retry a stage, decide at a gate. Each leaves an audit row."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.db import transaction
@@ -8,7 +10,8 @@ from django.utils import timezone
 from accounts.errors import Conflict, Invalid
 from accounts.models import User
 from accounts.services import audit_record
-from alignment.advancing import stage_fail
+from alignment.advancing import programs_cancel, stage_fail
+from alignment.fencing import round_locked, round_seize, stage_seized, stage_write
 from alignment.messages import rounds_advance_send
 from alignment.models import GatePair, Program, Round, Stage
 from alignment.recipe import RoundRecipe
@@ -35,9 +38,7 @@ def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launch
     _refuse_unusable_base(base)
     _refuse_missing_data(project, recipe)
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)
-        if project.rounds.filter(state=Round.State.RUNNING).exists():
-            raise Conflict(f"{project.name} has a running round: wait for it or cancel it.")
+        _refuse_second_round(project)
         last = project.rounds.order_by("-number").first()
         number = max(project.current_round, last.number + 1 if last else 1)
         round_ = Round.objects.create(
@@ -87,58 +88,65 @@ def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
         )
 
 
-def round_cancel(round_: Round, actor: User) -> None:
+def round_cancel(round_: Round, actor: User | None) -> None:
     """Stop a running round; its programs are killed by the workers that run them."""
     with transaction.atomic():
-        cancelled = Round.objects.filter(pk=round_.pk, state=Round.State.RUNNING).update(
-            state=Round.State.CANCELLED, finished_at=timezone.now()
-        )
-        if not cancelled:
+        locked = round_locked(round_.pk)
+        if locked.state != Round.State.RUNNING:
             raise Conflict(f"{round_} is not running.")
-        Program.objects.filter(
-            stage__round=round_,
-            state__in=[Program.State.PENDING, Program.State.QUEUED, Program.State.RUNNING],
-        ).update(state=Program.State.CANCELLED)
+        round_seize(locked)
+        Round.objects.filter(pk=round_.pk).update(state=Round.State.CANCELLED, finished_at=timezone.now())
+        programs_cancel(Program.objects.filter(stage__round=round_))
         audit_record(actor, "round.cancel", round_, {})
 
 
-def stage_retry(stage: Stage, actor: User) -> None:
+def stage_retry(stage: Stage, actor: User | None) -> None:
     """Run a failed stage again, and go on with the round from there."""
-    with transaction.atomic():
-        round_ = Round.objects.select_for_update().get(pk=stage.round_id)
-        if stage.state != Stage.State.FAILED or round_.state != Round.State.FAILED:
+    with stage_seized(stage.pk) as locked:
+        round_ = locked.round
+        if locked.state != Stage.State.FAILED or round_.state != Round.State.FAILED:
             raise Conflict(f"{stage} has not failed: there is nothing to retry.")
-        if round_.project.rounds.filter(state=Round.State.RUNNING).exists():
-            raise Conflict(f"{round_.project.name} has another running round: wait for it or cancel it.")
+        _refuse_second_round(round_.project)
         Stage.objects.filter(pk=stage.pk).update(state=Stage.State.PENDING, error="", finished_at=None)
         Round.objects.filter(pk=round_.pk).update(state=Round.State.RUNNING, finished_at=None)
-        audit_record(actor, "stage.retry", stage, {"error": stage.error})
+        audit_record(actor, "stage.retry", stage, {"error": locked.error})
         transaction.on_commit(rounds_advance_send)
+
+
+def _refuse_second_round(project: Project) -> None:
+    """Call it in a transaction. Raises Conflict where the project has a round under way."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    if project.rounds.filter(state=Round.State.RUNNING).exists():
+        raise Conflict(f"{project.name} has a running round: wait for it or cancel it.")
 
 
 def gate_override(stage: Stage, actor: User, reason: str) -> None:
     """Deploy although the gate is closed; the reason is kept."""
     if not reason.strip():
         raise Invalid("Give the reason for deploying although the gate is closed.")
-    with transaction.atomic():
-        locked = Stage.objects.select_for_update().get(pk=stage.pk)
-        if locked.name != Stage.Name.GATE or locked.state != Stage.State.WAITING:
-            raise Conflict("The gate is not waiting for a decision.")
-        locked.result = {**locked.result, "override": {"by": actor.username, "reason": reason.strip()}}
-        locked.save(update_fields=["result"])
+    with _waiting_gate(stage) as locked:
+        override = {"by": actor.username, "reason": reason.strip()}
+        stage_write(locked, result={**locked.result, "override": override})
         audit_record(actor, "gate.override", locked, {"reason": reason.strip()})
         transaction.on_commit(rounds_advance_send)
 
 
 def gate_reject(stage: Stage, actor: User) -> None:
     """End the round at a closed gate: nothing is deployed."""
-    with transaction.atomic():
-        locked = Stage.objects.select_for_update().get(pk=stage.pk)
-        if locked.name != Stage.Name.GATE or locked.state != Stage.State.WAITING:
-            raise Conflict("The gate is not waiting for a decision.")
+    with _waiting_gate(stage) as locked:
         problems = locked.result["problems"] or ["An admin ended the round before all pairs were compared."]
         stage_fail(locked, " ".join(problems))
         audit_record(actor, "gate.reject", locked, {})
+
+
+@contextmanager
+def _waiting_gate(stage: Stage) -> Iterator[Stage]:
+    """The gate, taken from whoever advances the round. Raises Conflict where it does not wait."""
+    with stage_seized(stage.pk) as locked:
+        waits = locked.name == Stage.Name.GATE and locked.state == Stage.State.WAITING
+        if not waits or locked.round.state != Round.State.RUNNING:
+            raise Conflict("The gate is not waiting for a decision.")
+        yield locked
 
 
 def gate_pair_decide(pair: GatePair, actor: User, verdict: str) -> None:

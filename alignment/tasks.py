@@ -1,11 +1,14 @@
 """Celery's entry points: each loads a row and calls one function."""
 
+from contextlib import suppress
+
 from celery import shared_task
 from django.db import connection
 
 from accounts.errors import Conflict
 from alignment.advancing import rounds_advance as advance_all
 from alignment.advancing import stage_fail
+from alignment.fencing import StepLost, stage_seized
 from alignment.messages import rounds_advance_send
 from alignment.models import Stage
 from alignment.running import program_claim
@@ -52,6 +55,8 @@ def pairs_generate(stage_id: int) -> None:
                 stage.refresh_from_db(fields=["state"])
         except Conflict as error:
             # No two different models, no prompts, or never two different answers: asking again is no use.
-            stage_fail(stage, str(error))
+            with stage_seized(stage_id) as waiting, suppress(StepLost):
+                if waiting.state == Stage.State.WAITING:
+                    stage_fail(waiting, str(error))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])

@@ -30,6 +30,9 @@ class Program(models.Model):
     attempt = models.PositiveIntegerField(
         default=0, help_text="The fencing token: a message of an older one is void."
     )
+    num_lost = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many workers vanished with it in this attempt of its stage."
+    )
     lease_expires_at = models.DateTimeField(null=True)
     pid = models.PositiveIntegerField(null=True)
     done = models.PositiveIntegerField(default=0)

@@ -68,6 +68,9 @@ class Stage(models.Model):
     position = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
     attempt = models.PositiveIntegerField(default=0)
+    token = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="The fencing token: who wrote down an older one may not write."
+    )
     done = models.PositiveIntegerField(default=0, help_text="Progress of stages without programs.")
     total = models.PositiveIntegerField(default=0)
     unit = models.CharField(max_length=32, blank=True)

@@ -1,6 +1,7 @@
 """Deploy: the averaged policy and one DPO variant go live, so that the next round can compare two models."""
 
 from accounts.errors import Invalid
+from alignment.fencing import step_held
 from alignment.models import Stage
 from alignment.stages.definition import StageResult
 from alignment.stages.plan import stage_checkpoint, variant_names
@@ -26,16 +27,17 @@ def start(stage: Stage) -> None:
         for deployment in round_.project.deployments.order_by("pk")
         if deployment.state == Deployment.State.LIVE and deployment.managed
     ]
-    stage.result = {
-        "deployments": [
-            deployment_request(
-                name=checkpoint.name,
-                checkpoint=checkpoint,
-                replaces=replaced[index] if index < len(replaced) else None,
-            ).pk
-            for index, checkpoint in enumerate(checkpoints)
-        ]
-    }
+    with step_held(stage):
+        stage.result = {
+            "deployments": [
+                deployment_request(
+                    name=checkpoint.name,
+                    checkpoint=checkpoint,
+                    replaces=replaced[index] if index < len(replaced) else None,
+                ).pk
+                for index, checkpoint in enumerate(checkpoints)
+            ]
+        }
 
 
 def poll(stage: Stage) -> bool:
@@ -53,5 +55,6 @@ def poll(stage: Stage) -> bool:
 def finish(stage: Stage) -> StageResult:
     """The project's comparisons come from the new models from now on, as the next round's."""
     deployments = list(Deployment.objects.filter(pk__in=stage.result["deployments"]))
-    project_deploy(stage.round.project, deployments, next_round=stage.round.number + 1)
+    with step_held(stage):
+        project_deploy(stage.round.project, deployments, next_round=stage.round.number + 1)
     return dict(stage.result)

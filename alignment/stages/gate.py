@@ -5,8 +5,7 @@ Where the recipe lets people decide, the gate first waits until they have compar
 
 import random
 
-from django.db import transaction
-
+from alignment.fencing import stage_write, step_held
 from alignment.gates import PROXY_NOTE, asked_of, gate_problems
 from alignment.models import GatePair, Stage
 from alignment.outside import rate_figures
@@ -85,7 +84,8 @@ def _lay_out_pairs(stage: Stage) -> None:
     for number, pair in enumerate(pairs):
         pair.number = number
     # After a crash the pairs may be there already.
-    GatePair.objects.bulk_create(pairs, ignore_conflicts=True)
+    with step_held(stage):
+        GatePair.objects.bulk_create(pairs, ignore_conflicts=True)
 
 
 def _count_pairs(stage: Stage) -> None:
@@ -95,7 +95,7 @@ def _count_pairs(stage: Stage) -> None:
 
 
 def _conclude(stage: Stage) -> None:
-    """Take people's win rates and check them; kept, once, with an override that may have come meanwhile."""
+    """Take people's win rates and check them, once. An override that comes meanwhile takes the step."""
     if "by_people" in stage.result:
         return
     by_people: StageResult = {}
@@ -108,7 +108,4 @@ def _conclude(stage: Stage) -> None:
             }
         )
     problems = gate_problems(_evaluation(stage), recipe_of(stage.round).gate, by_people=by_people)
-    with transaction.atomic():
-        locked = Stage.objects.select_for_update().get(pk=stage.pk)
-        stage.result = {**locked.result, "by_people": by_people, "problems": problems}
-        Stage.objects.filter(pk=stage.pk).update(result=stage.result)
+    stage_write(stage, result={**stage.result, "by_people": by_people, "problems": problems})

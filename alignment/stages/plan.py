@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from accounts.errors import Invalid
+from alignment.fencing import step_held
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
 from alignment.recipe import AverageRecipe, RoundRecipe, VariantRecipe, parse_recipe
@@ -75,20 +76,25 @@ def program_add(
     """Write the run folder's `run.json` and make the program's row; doing it twice makes one row."""
     folder = stage_folder(stage) / name
     RunFolder(folder).write_config(config)
-    program, _ = Program.objects.update_or_create(
-        stage=stage,
-        name=name,
-        defaults={
-            "module": module,
-            "queue": queue,
-            "group": group,
-            "folder": str(folder),
-            "num_threads": num_threads,
-            "state": Program.State.PENDING,
-            "result": {},
-            "error": "",
-        },
-    )
+    with step_held(stage):
+        program, _ = Program.objects.update_or_create(
+            stage=stage,
+            name=name,
+            defaults={
+                "module": module,
+                "queue": queue,
+                "group": group,
+                "folder": str(folder),
+                "num_threads": num_threads,
+                "state": Program.State.PENDING,
+                "num_lost": 0,
+                "done": 0,
+                "total": 0,
+                "result": {},
+                "error": "",
+                "finished_at": None,
+            },
+        )
     return program
 
 

@@ -3,9 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from django.db import transaction
-
 from accounts.errors import Invalid
+from alignment.fencing import step_held
 from alignment.models import Snapshot, Stage
 from alignment.records import PromptRecord
 from alignment.selection import Selection, select
@@ -85,7 +84,7 @@ def _record(stage: Stage, selection: Selection, folder: Path, *, num_newest: int
     for path in sorted(folder.glob("*.jsonl")):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     ids = [int(record.id) for record in [*selection.train, *selection.holdout]]
-    with transaction.atomic():
+    with step_held(stage):
         Snapshot.objects.filter(round=stage.round).delete()
         snapshot = Snapshot.objects.create(
             round=stage.round,

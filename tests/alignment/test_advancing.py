@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.services import user_create
-from alignment.advancing import MAX_ATTEMPTS, round_advance
+from alignment.advancing import MAX_LOST, round_advance
 from alignment.models import Program, Round, Stage
 from alignment.services import round_cancel, stage_retry
 from tests.alignment.factories import make_program, make_round
@@ -54,7 +54,7 @@ def test_a_program_whose_lease_holds_is_left_alone(stage: Stage, tmp_path: Path)
 def test_a_program_that_keeps_losing_its_workers_fails_the_round(stage: Stage, tmp_path: Path) -> None:
     program = make_program(tmp_path, "finish", state=Program.State.RUNNING, stage=stage)
     Program.objects.filter(pk=program.pk).update(
-        lease_expires_at=timezone.now() - timedelta(seconds=1), attempt=MAX_ATTEMPTS
+        lease_expires_at=timezone.now() - timedelta(seconds=1), num_lost=MAX_LOST - 1
     )
     round_advance(stage.round_id)
     stage.refresh_from_db()
