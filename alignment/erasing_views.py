@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.errors import AccordError
 from alignment.erasing import Erase, Traces, erase_all, person_of, plan, record_of
+from alignment.lineage_picture import learned_picture
 from alignment.views import signed_in_admin
 
 KINDS = (
@@ -65,4 +66,9 @@ def _what(kind: str, name: str) -> Erase:
 
 def _shown(traces: Traces) -> dict[str, object]:
     rows = [(kind, number) for kind, number in sorted(traces.rows.items()) if number]
-    return {"traces": traces, "rows": rows, "files": [str(path) for path in traces.files]}
+    return {
+        "traces": traces,
+        "rows": rows,
+        "files": [str(path) for path in traces.files],
+        "lineage": learned_picture(traces.learned),
+    }

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.auth import signed_in
 from accounts.errors import Invalid
 from alignment.lineage import learned_from
+from alignment.lineage_picture import learned_picture
 from annotation.figures.check_figures import checked_people
 from annotation.models import Judgement, Membership
 from annotation.permissions import ADMINISTER, project_for
@@ -48,6 +49,7 @@ def member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         wrong_date = True
     counted = judgement_ids_of(project, membership.user, Judgement.IN_AGREEMENT, since)
     excluded = judgement_ids_of(project, membership.user, (Judgement.Standing.EXCLUDED,), since)
+    learned = learned_from(counted + excluded)
     checked = [each for each in checked_people(project) if each.membership.pk == membership.pk]
     context = {
         **project_frame(request, project),
@@ -56,7 +58,8 @@ def member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "wrong_date": wrong_date,
         "num_counted": len(counted),
         "num_excluded": len(excluded),
-        "learned": learned_from(counted + excluded),
+        "learned": learned,
+        "lineage": learned_picture(learned),
         "checked": checked,
         "progress": qualification_progress(project, membership) if project.qualification_needed else None,
     }

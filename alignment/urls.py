@@ -1,8 +1,16 @@
-"""Routes of the round pages, and of one's own work."""
+"""Routes of the pages of rounds and models, and of one's own work."""
 
 from django.urls import path
 
-from alignment import erasing_views, gate_views, member_views, own_work_views, token_views, views
+from alignment import (
+    erasing_views,
+    gate_views,
+    member_views,
+    model_views,
+    own_work_views,
+    token_views,
+    views,
+)
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
@@ -20,5 +28,7 @@ urlpatterns = [
     path("erase/", erasing_views.erase, name="erase"),
     path("projects/<slug:slug>/people/<int:pk>/", member_views.member, name="member"),
     path("projects/<slug:slug>/people/<int:pk>/act/", member_views.member_act, name="member-act"),
+    path("models/", model_views.model_list, name="models"),
+    path("models/<int:pk>/", model_views.model_detail, name="model"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

@@ -1,4 +1,4 @@
-"""Routes of the pages that belong to no single app: start page, login, account, models, health."""
+"""Routes of the pages that belong to no single app: start page, login, account, health."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
@@ -6,7 +6,7 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
-from web.views import account, home, models, preview, webhooks
+from web.views import account, home, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,8 +16,6 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
-    path("models/", models.model_list, name="models"),
-    path("models/<int:pk>/", models.model_detail, name="model"),
     path("texts.js", cache_control(max_age=300)(JavaScriptCatalog.as_view()), name="script-texts"),
     path("webhooks/", webhooks.endpoints, name="webhooks"),
     path("webhooks/<int:pk>/", webhooks.endpoint, name="webhook"),

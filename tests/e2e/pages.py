@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from accounts.models import User
+from tests.e2e.sample_models import newest_policy
 from tests.e2e.sample_site import SampleSite
 from webhooks.models import Endpoint
 
@@ -84,6 +85,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="guideline-examples", path=examples, person=admin, prepare=_write_example),
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
+        Look(name="model-history", path=f"/models/{newest_policy().pk}/", person=admin, prepare=_open_all),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
         Look(name="round-gate", path=f"/rounds/{site.gate.round_id}/", person=admin),

@@ -3,7 +3,6 @@
 Made through the services that pages and commands use.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -27,14 +26,13 @@ from annotation.services import (
     project_create,
 )
 from annotation.services.administration import project_update
-from registry.models import Checkpoint, Deployment
-from registry.services import checkpoint_register, deployment_register
-from tests.alignment.sampling.factories import make_tokenizer
+from registry.models import Checkpoint
 from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
 from tests.e2e.sample_live import make_live_work
+from tests.e2e.sample_models import make_history, make_models
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 from tests.e2e.sample_webhook import make_webhook
 
@@ -137,9 +135,10 @@ def make_sample_site(folder: Path) -> SampleSite:
     make_guidelines(project, actor=admin, reader=colleague)
     _red_team(annotator, actor=admin)
     make_webhook(admin)
-    checkpoint = _models(project, folder)
+    checkpoint = make_models(project, folder)
     make_live_work(project, annotator)
     round_ = _round(project, checkpoint, admin, folder)
+    make_history(folder)
     return SampleSite(
         project=project,
         admin=admin,
@@ -204,51 +203,6 @@ def _judged_by_others(project: Project) -> None:
     Comparison.objects.filter(pk__in=[first.comparison_id for first in judged]).update(
         needed=3, num_judgements=3
     )
-
-
-def _models(project: Project, folder: Path) -> Checkpoint:
-    """A base, what came from it, and two models that answer."""
-    made: dict[str, Checkpoint] = {}
-    recipe: tuple[tuple[str, Checkpoint.Kind, list[tuple[str, str]]], ...] = (
-        ("small-base", Checkpoint.Kind.BASE, []),
-        ("helpful-round-1-reward", Checkpoint.Kind.REWARD_MODEL, [("small-base", "initial")]),
-        ("helpful-round-1-sft", Checkpoint.Kind.SFT, [("small-base", "initial")]),
-        ("helpful-round-1-dpo-a", Checkpoint.Kind.DPO, [("helpful-round-1-sft", "initial")]),
-        ("helpful-round-1-dpo-b", Checkpoint.Kind.DPO, [("helpful-round-1-sft", "initial")]),
-        (
-            "helpful-round-1",
-            Checkpoint.Kind.AVERAGE,
-            [("helpful-round-1-dpo-a", "averaged"), ("helpful-round-1-dpo-b", "averaged")],
-        ),
-    )
-    for name, kind, parents in recipe:
-        path = make_tokenizer(folder / name)
-        (path / "config.json").write_text(json.dumps({"name": name}))
-        made[name] = checkpoint_register(
-            name=name,
-            kind=kind,
-            path=path,
-            parents=[(made[parent], role) for parent, role in parents],
-            recipe={"learning_rate": 1e-5, "beta": 0.1, "nll": 0.2} if parents else {},
-            metrics={"loss": 0.4127, "tokens": 1_204_224, "accuracy": {"overall": 0.713}} if parents else {},
-            produced_by="round 1" if parents else "pretrain",
-        )
-    for index, name in enumerate(("helpful-round-1", "helpful-round-1-dpo-a")):
-        deployment = deployment_register(
-            name=f"helpful-{'ab'[index]}",
-            checkpoint=made[name],
-            base_url=f"http://127.0.0.1:91{index}0/v1",
-            served_name=name,
-        )
-        project.deployments.add(deployment)
-    Deployment.objects.create(
-        name="helpful-old",
-        checkpoint=made["small-base"],
-        served_name="small-base",
-        state=Deployment.State.FAILED,
-        error="The server ended before it answered: see its log.",
-    )
-    return made["helpful-round-1"]
 
 
 def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Round:

@@ -171,7 +171,7 @@ def test_a_mistake_of_ours_shows_a_page_of_its_own(admin: User, monkeypatch: pyt
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("web.views.models.deployments", broken)
+    monkeypatch.setattr("alignment.model_views.deployments", broken)
     browser = browser_of(admin)
     browser.raise_request_exception = False
     response = browser.get("/models/")

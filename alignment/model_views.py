@@ -1,0 +1,108 @@
+"""Pages of models: the list, one checkpoint with its lineage and what it learned from."""
+
+import json
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from accounts.auth import signed_in
+from alignment.lineage_picture import made_by_rounds, model_picture
+from alignment.model_data import snapshot_data
+from alignment.models import Round
+from registry.models import Checkpoint
+from registry.selectors import checkpoints, deployments, kind_counts, lineage
+
+MODELS_PER_PAGE = 25
+MAX_RETIRED = 20
+MAX_PARENTS = 3
+"""Named in the list; of the others their number."""
+
+
+@login_required
+@require_GET
+def model_list(request: HttpRequest) -> HttpResponse:
+    """Checkpoints, newest first, by kind and by name, and what answers now."""
+    _reviewer(request)
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in Checkpoint.Kind.values else ""
+    search = request.GET.get("q", "").replace("\0", "")[:200]
+    counts = kind_counts()
+    page = Paginator(checkpoints(kind or None, search), MODELS_PER_PAGE).get_page(request.GET.get("page"))
+    filtered = request.GET.copy()
+    filtered.pop("page", None)
+    context = {
+        "active": deployments().exclude(state="retired"),
+        "retired": deployments("retired")[:MAX_RETIRED],
+        "page": page,
+        "rows": [(each, *_parents(each)) for each in page],
+        "kind": kind,
+        "search": search,
+        "kinds": [(each.value, each.label, counts[each]) for each in Checkpoint.Kind if counts.get(each)],
+        "total": sum(counts.values()),
+        "filters": filtered.urlencode(),
+    }
+    return render(request, "alignment/model_list.html", context)
+
+
+@login_required
+@require_GET
+def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One checkpoint: what it is, all it came from down to judgements, all that came from it."""
+    _reviewer(request)
+    checkpoint = get_object_or_404(checkpoints(), pk=pk)
+    round_ = round_of(checkpoint)
+    snapshot = getattr(round_, "snapshot", None)
+    is_admin = signed_in(request).is_admin
+    context = {
+        "checkpoint": checkpoint,
+        "round": round_,
+        "snapshot": snapshot,
+        "data": snapshot_data(snapshot) if snapshot and is_admin else None,
+        "lineage": model_picture(checkpoint),
+        "ancestors": lineage(checkpoint),
+        "children": checkpoint.child_links.select_related("child").order_by("-pk"),
+        "deployments": deployments().filter(checkpoint=checkpoint),
+        "metrics": _numbers(checkpoint.metrics),
+        "recipe": json.dumps(checkpoint.recipe, indent=2, ensure_ascii=False) if checkpoint.recipe else "",
+    }
+    return render(request, "alignment/model_detail.html", context)
+
+
+def round_of(checkpoint: Checkpoint) -> Round | None:
+    """The round that made the checkpoint, with its project, base and snapshot; None from outside."""
+    made = made_by_rounds({checkpoint.pk}).get(checkpoint.pk)
+    if made is None:
+        return None
+    return Round.objects.select_related("project", "base", "snapshot").filter(pk=made[0]).first()
+
+
+def _reviewer(request: HttpRequest) -> None:
+    """Raises PermissionDenied for annotators, who judge without knowing the models."""
+    if not signed_in(request).is_reviewer:
+        raise PermissionDenied(
+            _("Models are for reviewers and admins: annotators judge without knowing them.")
+        )
+
+
+def _parents(checkpoint: Checkpoint) -> tuple[list[str], int]:
+    """The first parents' names, and how many more there are."""
+    names = list(dict.fromkeys(link.parent.name for link in checkpoint.parent_links.all()))
+    return names[:MAX_PARENTS], max(0, len(names) - MAX_PARENTS)
+
+
+def _numbers(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:  # Any: JSON
+    """Metrics as (name, value in words), nested names joined."""
+    rows: list[tuple[str, str]] = []
+    for name, value in metrics.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, dict):
+            rows += _numbers(value, f"{label} · ")
+        else:
+            rows.append((label, f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return rows
