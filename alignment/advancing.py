@@ -6,20 +6,23 @@ lock is lost with its connection while its holder may live on. Every step may be
 """
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts.errors import AccordError
 from alignment.fencing import StepLost, round_locked, stage_take, stage_write, step_held
 from alignment.messages import program_run_send
-from alignment.models import Program, Round, Stage
+from alignment.models import Artifact, Program, Round, Stage
 from alignment.recipe import RecipeError
+from alignment.reuse import artifact_for, program_fingerprint, program_reuse, program_settle
 from alignment.stages import STAGES, StageDefinition
+from alignment.stages.plan import stage_folder
 from webhooks.events import Event
 from webhooks.services import emit
 
@@ -72,6 +75,8 @@ def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
     if stage.state == Stage.State.PENDING:
         # Before any work, so that a start repeated after a crash has a folder of its own.
         stage_write(stage, attempt=stage.attempt + 1, started_at=timezone.now(), finished_at=None, error="")
+        # What lies there is of another life of the database, from before a backup was put back.
+        shutil.rmtree(stage_folder(stage), ignore_errors=True)
         definition.start(stage)
         stage_write(
             stage,
@@ -82,10 +87,12 @@ def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
             unit=stage.unit,
         )
         return True
-    failed = _programs_follow(stage)
+    failed, reused = _programs_follow(stage)
     if failed is not None:
         stage_fail(stage, f"{failed.name}: {failed.error}")
         return False
+    if reused:
+        return True
     shown = _shown(stage)
     if not definition.poll(stage):
         if _shown(stage) != shown:
@@ -144,29 +151,45 @@ def _told(round_: Round) -> dict[str, object]:
     return {"project": round_.project.slug, "round": round_.pk, "number": round_.number}
 
 
-def _programs_follow(stage: Stage) -> Program | None:
-    """Queue what may run now, take back what a dead worker held; the first failed program, if any."""
-    programs = list(stage.programs.all())
+def _programs_follow(stage: Stage) -> tuple[Program | None, bool]:
+    """Queue what may run now, or take it over from an earlier round; take back what a dead worker held.
+
+    Returns the first failed program, if any, and whether one was taken over, so that others may follow.
+    """
+    settled = Exists(Artifact.objects.filter(folder=OuterRef("folder")))
+    programs = list(stage.programs.annotate(settled=settled))
+    for program in programs:
+        if program.state == Program.State.FINISHED and program.fingerprint and not program.settled:
+            program_settle(program)
     unfinished = [program for program in programs if program.state != Program.State.FINISHED]
-    if not unfinished:
-        return None
+    reused = False
     for program in unfinished:
         if program.state in (Program.State.FAILED, Program.State.CANCELLED):
             program.error = program.error or "It was cancelled."
-            return program
+            return program, False
         if program.group > unfinished[0].group:
             break
-        if program.state == Program.State.PENDING or (
-            program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER)
-        ):
+        if program.state == Program.State.PENDING:
+            reused = _reuse_or_queue(stage, program) or reused
+        elif program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER):
             _queue(stage, program)
         elif program.state == Program.State.RUNNING and _lease_ran_out(program):
             program.num_lost += 1
             if program.num_lost >= MAX_LOST:
                 program.error = f"Its worker vanished {program.num_lost} times."
-                return program
+                return program, False
             _queue(stage, program)
-    return None
+    return None, reused
+
+
+def _reuse_or_queue(stage: Stage, program: Program) -> bool:
+    """Finish the program with what an earlier one left, or queue it; whether the former."""
+    program.fingerprint = program_fingerprint(program)
+    artifact = artifact_for(stage, program.fingerprint)
+    if artifact is not None and program_reuse(stage, program, artifact):
+        return True
+    _queue(stage, program)
+    return False
 
 
 def _queue(stage: Stage, program: Program) -> None:
@@ -177,6 +200,7 @@ def _queue(stage: Stage, program: Program) -> None:
             state=Program.State.QUEUED,
             attempt=attempt,
             num_lost=program.num_lost,
+            fingerprint=program.fingerprint,
             started_at=timezone.now(),
             lease_expires_at=None,
             pid=None,

@@ -73,6 +73,7 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
     return {
         "project": round_.project.slug,
         "round": round_.number,
+        "run": round_.run,
         "state": round_.state,
         "base": round_.base.name,
         "recipe": round_.recipe["name"],
@@ -85,6 +86,7 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "judgements": stages[Stage.Name.COLLECT].result.get("judgements", 0),
         "answers": _answers(stages[Stage.Name.EVALUATION]),
         "tokens": round_tokens(round_),
+        "reused": _reused(round_),
         "stages": {name: stage.seconds for name, stage in stages.items() if stage.seconds is not None},
     }
 
@@ -172,6 +174,13 @@ def round_tokens(round_: Round) -> dict[str, int]:
         kind = "sampled" if program.module.startswith("alignment.sampling") else "trained"
         tokens[kind] += int(program.result.get("num_tokens", 0))
     return tokens
+
+
+def _reused(round_: Round) -> list[str]:
+    """The programs that took over what earlier ones had computed, as "stage/program"."""
+    reused = Program.objects.filter(stage__round=round_, reused_from__isnull=False)
+    names = reused.order_by("stage__position", "group", "pk").values_list("stage__name", "name")
+    return [f"{stage}/{name}" for stage, name in names]
 
 
 def program_log(program: Program) -> str:

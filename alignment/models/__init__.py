@@ -1,7 +1,8 @@
 """A round is rows: the round, its stages, their programs, the snapshot it trained on, the gate's pairs."""
 
+from alignment.models.artifact import Artifact, Content
 from alignment.models.gate_pair import GatePair
 from alignment.models.program import Program
 from alignment.models.round import Round, Snapshot, Stage
 
-__all__ = ["GatePair", "Program", "Round", "Snapshot", "Stage"]
+__all__ = ["Artifact", "Content", "GatePair", "Program", "Round", "Snapshot", "Stage"]

@@ -38,6 +38,17 @@ class Program(models.Model):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     unit = models.CharField(max_length=32, blank=True)
+    plan = models.JSONField(
+        default=dict, db_default={}, help_text="What it computes from what (alignment.fingerprints)."
+    )
+    fingerprint = models.CharField(max_length=64, blank=True, default="", db_default="")
+    reused_from = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="The program whose outputs it took over; itself where that was an earlier attempt.",
+    )
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)

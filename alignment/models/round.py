@@ -11,14 +11,25 @@ class Round(models.Model):
         """Where a round is."""
 
         RUNNING = "running"
+        PAUSED = "paused"
         FINISHED = "finished"
         FAILED = "failed"
         CANCELLED = "cancelled"
 
     project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="rounds")
     number = models.PositiveIntegerField(help_text="The project's rounds count from 1.")
+    run = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="From 2 on: the round again, with another recipe or anew."
+    )
     base = models.ForeignKey("registry.Checkpoint", on_delete=models.PROTECT, related_name="rounds")
     recipe = models.JSONField(help_text="The whole recipe, as launched.")
+    fresh_from = models.CharField(
+        max_length=24,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The first stage that takes nothing over from other rounds; nothing: all do.",
+    )
     state = models.CharField(max_length=16, choices=State.choices, default=State.RUNNING)
     launched_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -27,14 +38,21 @@ class Round(models.Model):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "number"], name="round_number_once"),
+            models.UniqueConstraint(fields=["project", "number", "run"], name="round_run_once"),
             models.UniqueConstraint(
-                fields=["project"], condition=models.Q(state="running"), name="one_running_round_per_project"
+                fields=["project"],
+                condition=models.Q(state__in=["running", "paused"]),
+                name="one_round_under_way_per_project",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.project.slug} round {self.number}"
+        return f"{self.project.slug} {self.title}"
+
+    @property
+    def title(self) -> str:
+        """The round's number, and its run where there are several."""
+        return f"round {self.number}" if self.run == 1 else f"round {self.number}, run {self.run}"
 
 
 class Stage(models.Model):
@@ -62,6 +80,7 @@ class Stage(models.Model):
         WAITING = "waiting"
         FINISHED = "finished"
         FAILED = "failed"
+        CANCELLED = "cancelled"
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="stages")
     name = models.CharField(max_length=24, choices=Name.choices)
@@ -85,6 +104,13 @@ class Stage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.round} {self.name}"
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it takes nothing over from other rounds."""
+        names = Stage.Name.values
+        first = self.round.fresh_from
+        return bool(first) and names.index(self.name) >= names.index(first)
 
     @property
     def seconds(self) -> float | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alignment.programs.parts import OutputPath
 from pretrain.run import ProgramConfig
 
 
@@ -72,7 +73,7 @@ class AverageConfig(ProgramConfig):
     max_row_tokens: int = Field(default=2048, ge=16)
     """Greedy soup: longer held-out records are left out."""
     num_threads: int = Field(default=1, ge=1)
-    out: Path
+    out: OutputPath
 
     @model_validator(mode="after")
     def _method_has_what_it_needs(self) -> Self:

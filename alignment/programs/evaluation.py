@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from alignment.programs.parts import CachePath, OutputPath
 from alignment.programs.quality import JudgeConfig
 from alignment.programs.sampling import EngineConfig, SamplingConfig
 from pretrain.run import ProgramConfig
@@ -33,7 +34,7 @@ class EvaluationConfig(ProgramConfig):
     samples_per_prompt: int = Field(default=1, ge=1)
     sampling: SamplingConfig
     engine: EngineConfig = EngineConfig()
-    answers: Path
+    answers: OutputPath
 
 
 class OutsideJudgeConfig(ProgramConfig):
@@ -55,9 +56,9 @@ class OutsideJudgeConfig(ProgramConfig):
     """JSONL of rejection sampling's CandidateSets, for best-of-K; None leaves it out."""
     best_of_k_prompts: int = Field(default=0, ge=0)
     """Prompts whose candidates are graded."""
-    verdicts: Path
+    verdicts: CachePath
     """JSONL of the judge's Verdicts, appended one by one."""
-    grades: Path
+    grades: CachePath
     """JSONL of the judge's Grades, appended one by one."""
 
 

@@ -1,10 +1,11 @@
 """The configurations of quality control of SFT data, and of its judge."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from alignment.programs.parts import CachePath, OutputPath, Part
 from alignment.quality.recipe import QualityRecipe
 from pretrain.run import ProgramConfig
 
@@ -15,10 +16,10 @@ class JudgeConfig(ProgramConfig):
     url: str
     """Up to and without `/chat/completions`."""
     model: str
-    key_file: Path | None = None
+    key_file: Annotated[Path | None, Part.NEUTRAL] = None
     """A file with the API key; None for an endpoint that asks for none."""
     code_domains: tuple[str, ...] = ()
-    num_at_once: int = Field(default=8, ge=1)
+    num_at_once: Annotated[int, Part.NEUTRAL] = Field(default=8, ge=1)
 
 
 class QualityConfig(ProgramConfig):
@@ -41,17 +42,17 @@ class QualityConfig(ProgramConfig):
     recipe: QualityRecipe
     judge: JudgeConfig | None = None
     """Its scores are kept in `judged`."""
-    judged: Path
+    judged: CachePath
     """JSONL of the judge's Judgements, appended one by one."""
     embedder: Path | None = None
     """The checkpoint folder whose hidden states tell dialogs apart, for deduplication and topics."""
     max_row_tokens: int = Field(default=2048, ge=16)
     """Longer dialogs are embedded by their end."""
     num_threads: int = Field(default=1, ge=1)
-    out: Path
-    topics: Path
+    out: OutputPath
+    topics: OutputPath
     """JSONL of the Topics of the examples in `out`: with `recipe.topics` only."""
-    dropped: Path
+    dropped: OutputPath
 
     @model_validator(mode="after")
     def _dialogs_can_be_compared(self) -> Self:

@@ -1,10 +1,11 @@
 """The configurations of the programs that sample and serve, and of vLLM inside them."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from alignment.programs.parts import OutputPath, Part
 from alignment.rejection.recipe import Domains, LanguageCheck, SystemPrompts
 from pretrain.run import ProgramConfig
 
@@ -56,7 +57,7 @@ class RejectionConfig(ProgramConfig):
     shard: int = Field(default=0, ge=0)
     num_shards: int = Field(default=1, ge=1)
     """This program does the batches of `shard` alone. Every shard is given all prompts."""
-    out: Path
+    out: OutputPath
     """The JSONL of CandidateSets."""
 
     @property
@@ -80,9 +81,9 @@ class GatherConfig(ProgramConfig):
     Writes the CandidateSets of all shards to `out` in the prompts' order. Result: as RejectionConfig's.
     """
 
-    shards: tuple[Path, ...] = Field(min_length=1)
+    shards: Annotated[tuple[Path, ...], Part.RUN_FOLDERS] = Field(min_length=1)
     """The shards' run folders."""
-    out: Path
+    out: OutputPath
 
 
 class ServeConfig(ProgramConfig):

@@ -1,10 +1,11 @@
 """The configurations of reward model, SFT and DPO."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alignment.programs.parts import OutputPath, Part
 from annotation.records import Strength
 from pretrain.run import ProgramConfig
 
@@ -48,7 +49,7 @@ class TrainingConfig(ProgramConfig):
     """The checkpoint folder to start from: the base for reward model and SFT, the SFT model for DPO."""
     train: Path
     """JSONL of training records."""
-    out: Path
+    out: OutputPath
     optimizer: OptimizerConfig
     seed: int
     max_tokens_per_microbatch: int = Field(default=4096, ge=16)
@@ -60,7 +61,7 @@ class TrainingConfig(ProgramConfig):
     """torch threads of one process."""
     num_processes: int = Field(default=1, ge=1)
     """Processes that share the weights and the microbatches of one training, on one machine."""
-    checkpoint_seconds: float = Field(default=300, gt=0)
+    checkpoint_seconds: Annotated[float, Part.NEUTRAL] = Field(default=300, gt=0)
     """How often to checkpoint for resuming."""
     recompute_activations: bool = False
     """Compute each layer again in the backward pass: a third more time for a fraction of the memory."""
@@ -122,5 +123,5 @@ class DpoConfig(TrainingConfig):
     """IPO where judgements hardly ever disagree and DPO would run off."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """The part of judgements taken to be the wrong way round; with the term of DPO only."""
-    reference_cache: Path | None = None
+    reference_cache: Annotated[Path | None, Part.CACHE] = None
     """Where the reference's log-probabilities are kept, for all variants of a round; None: the run folder."""

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from accounts.errors import Invalid
+from alignment.contents import content_hashes, content_known
 from alignment.fencing import step_held
+from alignment.fingerprints import plan_of
 from alignment.models import Program, Round, Stage
 from alignment.programs import AverageConfig
 from alignment.recipe import AverageRecipe, RoundRecipe, VariantRecipe, parse_recipe
@@ -86,6 +88,9 @@ def program_add(
                 "group": group,
                 "folder": str(folder),
                 "num_threads": num_threads,
+                "plan": plan_of(module, config),
+                "fingerprint": "",
+                "reused_from": None,
                 "state": Program.State.PENDING,
                 "num_lost": 0,
                 "done": 0,
@@ -194,8 +199,11 @@ def checkpoints_register(
         if name == "average":
             members = [parent for parent, _ in own_parents] or list(made.values())
             own_parents = _average_parents(stage, members, results[name])
+        folder = checkpoint_out(stage, name)
+        known = content_hashes([folder]).get(folder)
         made[name] = checkpoint_adopt(
-            folder=checkpoint_out(stage, name),
+            folder=folder,
+            content_hash=known,
             store=settings.ACCORD_CHECKPOINTS,
             name=f"{round_.project.slug}-r{round_.number}-{stage.name.replace('_', '-')}-{name}",
             kind=Checkpoint.Kind.AVERAGE
@@ -206,6 +214,7 @@ def checkpoints_register(
             metrics=results.get(name, {}),
             produced_by=f"{stage} {name}",
         )
+        content_known(Path(made[name].path), made[name].content_hash)
         ids[name] = made[name].pk
     return {"checkpoints": ids}
 

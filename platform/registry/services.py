@@ -30,15 +30,17 @@ def checkpoint_register(
     recipe: dict[str, Any] | None = None,  # Any: JSON
     metrics: dict[str, Any] | None = None,  # Any: JSON
     produced_by: str,
+    content_hash: str | None = None,
     actor: User | None = None,
 ) -> Checkpoint:
     """Enter the finished folder `path` with its hash and its parents, each with the part it had.
 
     Registering the same content under the same name again returns what is there. Raises Conflict where
-    the name belongs to other content, Invalid where the folder is empty or absent.
+    the name belongs to other content, Invalid where the folder is empty or absent. Its hash is read from the
+    files where `content_hash` is not known.
     """
     try:
-        content_hash = folder_hash(path)
+        content_hash = content_hash or folder_hash(path)
     except FileNotFoundError as error:
         raise Invalid(f"There is no checkpoint at {path}: give a folder with the model's files.") from error
     with transaction.atomic():
@@ -75,17 +77,20 @@ def checkpoint_adopt(
     recipe: dict[str, Any],  # Any: JSON
     metrics: dict[str, Any],  # Any: JSON
     produced_by: str,
+    content_hash: str | None = None,
 ) -> Checkpoint:
     """Put the finished `folder` into `store` under its content hash and register it there.
 
-    Files are linked, not copied, where the disk allows it. Safe to repeat after a crash at any point.
+    `content_hash` spares reading a large folder whose hash is known. Files are linked, not copied, where the
+    disk allows it. Safe to repeat after a crash at any point.
     """
     try:
-        stored = store / folder_hash(folder)
+        content_hash = content_hash or folder_hash(folder)
     except FileNotFoundError as error:
         raise Invalid(
             f"There is no checkpoint at {folder}: the program that should write it did not."
         ) from error
+    stored = store / content_hash
     if not stored.exists():
         _store_folder(folder, stored)
     return checkpoint_register(
@@ -96,6 +101,7 @@ def checkpoint_adopt(
         recipe=recipe,
         metrics=metrics,
         produced_by=produced_by,
+        content_hash=content_hash,
     )
 
 
