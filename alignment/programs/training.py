@@ -125,3 +125,6 @@ class DpoConfig(TrainingConfig):
     """The part of judgements taken to be the wrong way round; with the term of DPO only."""
     reference_cache: Annotated[Path | None, Part.CACHE] = None
     """Where the reference's log-probabilities are kept, for all variants of a round; None: the run folder."""
+    reference_train: Path | None = None
+    """JSONL that holds the records of all variants which share the cache: whoever comes first computes them
+    all, so that no variant's last bits depend on who that was; None: `train`."""

@@ -22,6 +22,7 @@ def start(stage: Stage) -> None:
     """Plan one program a variant."""
     recipe = recipe_of(stage.round)
     initial = stage_checkpoint(stage.round, Stage.Name.SFT, "average")
+    most_rounds = max(variant.newest_rounds for variant in recipe.dpo)  # its file holds all others'
     for name, variant in zip(variant_names(len(recipe.dpo)), recipe.dpo, strict=True):
         config = DpoConfig(
             initial=checkpoint_path(initial),
@@ -33,6 +34,7 @@ def start(stage: Stage) -> None:
             preference_term=variant.preference_term,
             label_smoothing=variant.label_smoothing,
             reference_cache=stage_folder(stage) / "reference.safetensors",
+            reference_train=snapshot_file(stage, NEWEST.format(rounds=most_rounds)),
         )
         program_add(
             stage, name, "alignment.training.dpo", config, queue=TRAINING, num_threads=recipe.num_threads

@@ -8,13 +8,14 @@ computed once, before training, and kept in the run folder.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from alignment.programs import DpoConfig
 from alignment.training.forward import target_logprobs
-from alignment.training.inputs import preference_inputs
+from alignment.training.inputs import Inputs, preference_inputs
 from alignment.training.losses import DpoTerms, Metrics, dpo_loss
 from alignment.training.program import (
     context_window,
@@ -29,6 +30,7 @@ from alignment.training.program import (
 from alignment.training.reference import reference_logprobs
 from alignment.training.rows import LanguageRows, Row, best_pairs, language_rows
 from alignment.training.schedule import LaidOut
+from annotation.records import PreferenceRecord
 from pretrain.run import RunFolder
 
 
@@ -52,10 +54,15 @@ def run(config: DpoConfig, folder: RunFolder) -> None:
     """Train, save, report."""
     encoder = start(config)
     window = context_window(config.initial)
-    inputs = preference_inputs(config.train, encoder, config.max_row_tokens, window)
-    rows = inputs.rows if config.mask_format_tokens else [without_format(row) for row in inputs.rows]
+
+    def read(path: Path) -> tuple[Inputs[PreferenceRecord], list[Row]]:
+        inputs = preference_inputs(path, encoder, config.max_row_tokens, window)
+        return inputs, inputs.rows if config.mask_format_tokens else [*map(without_format, inputs.rows)]
+
+    inputs, rows = read(config.train)
+    together = rows if config.reference_train is None else read(config.reference_train)[1]
     model = placed(load_initial(config, encoder), config)
-    reference = reference_logprobs(model, rows, config, folder)
+    reference = reference_logprobs(model, rows, together, config, folder)
     loop = run_loop(
         config,
         folder,

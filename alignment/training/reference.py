@@ -2,8 +2,8 @@
 
 Comes in: the reference (the policy before its first step) and the rows. Goes out: each response's
 log-probability without its format tokens, one tensor for each row. Kept in a file that several programs may
-use at once: they wait for each other, and each computes only the rows that none before it had. Of another
-reference or another precision nothing is used.
+use at once: they wait for each other. Whoever comes first computes the rows of all of them, in one order, so
+that no last bit depends on who that was. Of another reference or another precision nothing is used.
 """
 
 import fcntl
@@ -30,23 +30,22 @@ CACHE_NAME = "reference.safetensors"
 
 
 def reference_logprobs(
-    model: nn.Module, rows: Sequence[Row], config: DpoConfig, folder: RunFolder
+    model: nn.Module, rows: Sequence[Row], together: Sequence[Row], config: DpoConfig, folder: RunFolder
 ) -> list[Tensor]:
-    """The log-probability of each row's responses, from the cache where it has them."""
+    """The log-probability of each row's responses, from the cache where it has them all.
+
+    Else those of the rows `together` are computed anew: the rows of all programs that share the cache.
+    """
     path = config.reference_cache or folder.path / CACHE_NAME
     reference = reference_key(model, config)
     keys = [row_key(row) for row in rows]
     with whole_use(path):
         known = read_cache(path, reference)
-        missing = [place for place, key in enumerate(keys) if key not in known]
-        if missing:
+        if not known.keys() >= set(keys):
             found = logprobs_of_responses(
-                model,
-                [rows[place] for place in missing],
-                config.max_tokens_per_microbatch,
-                autocast=config.precision == "bf16",
+                model, together, config.max_tokens_per_microbatch, autocast=config.precision == "bf16"
             )
-            known |= {keys[place]: logprobs for place, logprobs in zip(missing, found, strict=True)}
+            known |= dict(zip(map(row_key, together), found, strict=True))
             if is_first():
                 write_cache(path, reference, known)
     return [known[key] for key in keys]

@@ -160,7 +160,7 @@ def test_a_mix_sees_some_sources_more_often_than_others(base: Path, tmp_path: Pa
         sft.run(wrong, RunFolder(tmp_path / "wrong"))
 
 
-def test_variants_share_what_the_reference_says_and_compute_what_is_missing(
+def test_variants_share_what_the_reference_says_whoever_comes_first(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
@@ -173,17 +173,26 @@ def test_variants_share_what_the_reference_says_and_compute_what_is_missing(
     monkeypatch.setattr(reference, "logprobs_of_responses", counted)
     write_records(tmp_path / "more.jsonl", make_preferences(14))
     short = make_optimizer(num_epochs=1)
-    for name, train in (
-        ("one", data / "preferences.jsonl"),
-        ("two", tmp_path / "more.jsonl"),
-        ("three", None),
+    few, all_of_them = data / "preferences.jsonl", tmp_path / "more.jsonl"
+    for order, variants in (
+        ("small first", {"one": few, "two": all_of_them}),
+        ("large first", {"two": all_of_them, "one": few}),
     ):
-        config = DpoConfig(
-            **training(base, train or data / "preferences.jsonl", tmp_path / name, optimizer=short),
-            reference_cache=tmp_path / "shared.safetensors",
-        )
-        dpo.run(config, RunFolder(tmp_path / name))
-    assert computed == [10, 4]
+        for name, train in variants.items():
+            config = DpoConfig(
+                **training(base, train, tmp_path / order / name, optimizer=short),
+                reference_cache=tmp_path / order / "shared.safetensors",
+                reference_train=all_of_them,
+            )
+            dpo.run(config, RunFolder(tmp_path / order / name))
+    assert computed == [14, 14]
+    for name in ("one", "two"):
+        weights = [
+            path.read_bytes()
+            for order in ("small first", "large first")
+            for path in (tmp_path / order / name).rglob("model.safetensors")
+        ]
+        assert len(weights) == 2 and weights[0] == weights[1], name
 
 
 def test_a_loss_that_is_no_number_names_the_examples_that_make_it_so(tmp_path: Path) -> None:

@@ -131,18 +131,18 @@ def test_the_reference_is_computed_once_and_read_from_the_run_folder(
     rows = preference_inputs(config.train, encoder, config.max_row_tokens).rows
     model = load_causal_lm(base)
     use_planned_attention(model)
-    first = reference_logprobs(model, rows, config, folder)
+    first = reference_logprobs(model, rows, rows, config, folder)
 
     path = tmp_path / CACHE_NAME
     with safe_open(path, framework="pt") as cache:
         metadata = cache.metadata()
     save_file({name: value + 1 for name, value in load_file(path).items()}, path, metadata=metadata)
-    again = reference_logprobs(model, rows, config, folder)
+    again = reference_logprobs(model, rows, rows, config, folder)
     assert torch.equal(torch.cat(again), torch.cat(first) + 1)
 
     with torch.no_grad():
         model.lm_head.weight.mul_(1.5)
-    other = reference_logprobs(model, rows, config, folder)
+    other = reference_logprobs(model, rows, rows, config, folder)
     assert not torch.allclose(torch.cat(other), torch.cat(again))
 
 
