@@ -112,7 +112,7 @@ def _shown(stage: Stage) -> dict[str, object]:
 def _show(stage: Stage, *, waited: bool) -> None:
     with step_held(stage):
         stage_write(stage, **_shown(stage))
-        if stage.name == Stage.Name.GATE and stage.state == Stage.State.WAITING and not waited:
+        if stage.name in Stage.GATES and stage.state == Stage.State.WAITING and not waited:
             told = {**_told(stage.round), "stage": stage.name}
             emit(Event.GATE_WAITING, told, project=stage.round.project_id)
 

@@ -39,6 +39,8 @@ class LaunchIn(Schema):
     project: Name
     base: Name
     recipe: str | dict[str, Any]  # Any: JSON
+    reason: Annotated[str, Field(max_length=2000), AfterValidator(text_storable)] = ""
+    """Why to launch although checks speak against it; kept."""
 
 
 @router.get("/rounds", response=list[RoundOut])
@@ -62,7 +64,8 @@ def round_create(request: HttpRequest, launch: LaunchIn) -> tuple[int, RoundOut]
     base = Checkpoint.objects.filter(name=launch.base).first()
     if project is None or base is None:
         raise NotFound(f"There is no project {launch.project!r} or no base {launch.base!r}.")
-    return 201, _round_out(round_launch(project, base, _recipe(launch.recipe), admin))
+    recipe = _recipe(launch.recipe)
+    return 201, _round_out(round_launch(project, base, recipe, admin, reason=launch.reason))
 
 
 @router.post("/rounds/{round_id}/cancel", response=RoundOut)

@@ -27,6 +27,12 @@ class LaunchForm(forms.Form):
         help_text="Leave empty to use the named recipe as it is, or paste a whole recipe to run instead.",
     )
 
+    reason = forms.CharField(
+        label="Reason to launch all the same",
+        required=False,
+        help_text="Only where checks speak against it. It is kept with the round and its models.",
+    )
+
     def clean(self) -> dict[str, Any]:  # Any: Django's cleaned data
         """Add `recipe`, the recipe as data."""
         cleaned: dict[str, Any] = super().clean() or {}

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from alignment.data_gate.recipe import DataGateRecipe
 from alignment.programs import (
     AverageMethod,
     EngineConfig,
@@ -57,7 +58,7 @@ class SnapshotRecipe(RecipePart):
     holdout_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Part of the prompts whose judgements are kept for measuring the reward model."""
     min_judgements: int = Field(default=200, ge=10)
-    """A round with fewer usable judgements is refused."""
+    """The data gate waits for so many that can train."""
 
 
 class VariantRecipe(RecipePart):
@@ -182,6 +183,7 @@ class RoundRecipe(RecipePart):
 
     name: str
     collect: CollectRecipe
+    data_gate: DataGateRecipe = DataGateRecipe()
     snapshot: SnapshotRecipe = SnapshotRecipe()
     reward: tuple[RewardVariantRecipe, ...] = Field(min_length=2)
     rejection: RejectionRecipe

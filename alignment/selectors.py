@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from alignment.best_of_k import best_of_k_report
 from alignment.models import Program, Round, Stage
+from alignment.overrides import overrides_report
 from annotation.models import Project
 from pretrain.run import RunFolder
 
@@ -83,6 +84,8 @@ def round_report(round_: Round) -> dict[str, Any]:  # Any: JSON
         "rejection_sampling": stages[Stage.Name.REJECTION_SAMPLING].result,
         "evaluation": evaluation,
         "gate": stages[Stage.Name.GATE].result,
+        "data_gate": stages[Stage.Name.DATA_GATE].result if Stage.Name.DATA_GATE in stages else {},
+        "overrides": overrides_report(round_),
         "judgements": stages[Stage.Name.COLLECT].result.get("judgements", 0),
         "answers": _answers(stages[Stage.Name.EVALUATION]),
         "tokens": round_tokens(round_),

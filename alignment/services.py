@@ -12,24 +12,33 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import programs_cancel, stage_fail
 from alignment.fencing import round_locked, round_seize, stage_seized, stage_write
+from alignment.launch_checks import launch_override, refuse_launch
 from alignment.messages import rounds_advance_send
 from alignment.models import GatePair, Program, Round, Stage
 from alignment.recipe import RoundRecipe
 from alignment.rejection.recipe import BEST
-from alignment.selection import select
 from alignment.stages import STAGES
 from alignment.stages.domain_policies import named_policy
 from alignment.stages.judge import judge_config
 from annotation.models import Project
-from annotation.selectors import preference_records
 from annotation.selectors import prompts as project_prompts
 from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
 from registry.models import Checkpoint, Deployment
 
 
-def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launched_by: User | None) -> Round:
-    """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed."""
+def round_launch(
+    project: Project,
+    base: Checkpoint,
+    recipe: RoundRecipe,
+    launched_by: User | None,
+    *,
+    reason: str = "",
+) -> Round:
+    """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed.
+
+    `reason` overrides what `LaunchChecks` finds, and is kept with what it overrode.
+    """
     # Both raise where the judge is a deployment that is not there.
     judge_config(recipe.quality.judge, named_in="quality.judge")
     judge_config(recipe.gate.judge, named_in="gate.judge")
@@ -37,6 +46,7 @@ def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launch
         named_policy(name)  # raises where it is not there
     _refuse_unusable_base(base)
     _refuse_missing_data(project, recipe)
+    overridden = refuse_launch(project, base, recipe, reason)
     with transaction.atomic():
         _refuse_second_round(project)
         last = project.rounds.order_by("-number").first()
@@ -53,7 +63,11 @@ def round_launch(project: Project, base: Checkpoint, recipe: RoundRecipe, launch
             Stage(round=round_, name=definition.name, position=position)
             for position, definition in enumerate(STAGES)
         )
-        audit_record(launched_by, "round.launch", round_, {"recipe": recipe.name, "base": base.name})
+        told: dict[str, str | list[str]] = {"recipe": recipe.name, "base": base.name}
+        if overridden:
+            launch_override(round_, launched_by, reason, overridden)
+            told |= {"reason": reason.strip(), "overridden": overridden}
+        audit_record(launched_by, "round.launch", round_, told)
         transaction.on_commit(rounds_advance_send)
     return round_
 
@@ -68,23 +82,17 @@ def _refuse_unusable_base(base: Checkpoint) -> None:
 
 
 def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
-    if recipe.collect.num_comparisons:
-        live = project.deployments.filter(state=Deployment.State.LIVE).values("checkpoint").distinct().count()
-        if live < 2:
-            raise Invalid(
-                f"{project.name} needs two different live models to compare and has {live}: deploy them with "
-                "`manage.py deploy_models`, or set collect.num_comparisons to 0 to train on what is there."
-            )
-        if not project_prompts(project, "train").exists():
-            raise Invalid(
-                f"{project.name} has no prompts to answer: import them with `manage.py import_prompts`."
-            )
+    if not recipe.collect.num_comparisons:
         return
-    usable = len(select(preference_records(project), recipe.snapshot).train)
-    if usable < recipe.snapshot.min_judgements:
+    live = project.deployments.filter(state=Deployment.State.LIVE).values("checkpoint").distinct().count()
+    if live < 2:
         raise Invalid(
-            f"{project.name} has {usable} judgements that can train and the recipe asks for "
-            f"{recipe.snapshot.min_judgements}: collect or import more, or lower snapshot.min_judgements."
+            f"{project.name} needs two different live models to compare and has {live}: deploy them with "
+            "`manage.py deploy_models`, or set collect.num_comparisons to 0 to train on what is there."
+        )
+    if not project_prompts(project, "train").exists():
+        raise Invalid(
+            f"{project.name} has no prompts to answer: import them with `manage.py import_prompts`."
         )
 
 
@@ -121,18 +129,19 @@ def _refuse_second_round(project: Project) -> None:
 
 
 def gate_override(stage: Stage, actor: User, reason: str) -> None:
-    """Deploy although the gate is closed; the reason is kept."""
+    """Train or deploy although the data gate, or the gate before deploying, is closed; the reason is kept."""
     if not reason.strip():
-        raise Invalid("Give the reason for deploying although the gate is closed.")
+        raise Invalid("Give the reason for going on although the gate is closed.")
     with _waiting_gate(stage) as locked:
         override = {"by": actor.username, "reason": reason.strip()}
         stage_write(locked, result={**locked.result, "override": override})
-        audit_record(actor, "gate.override", locked, {"reason": reason.strip()})
+        told = {"gate": locked.name, "reason": reason.strip(), "problems": locked.result.get("problems", [])}
+        audit_record(actor, "gate.override", locked, told)
         transaction.on_commit(rounds_advance_send)
 
 
 def gate_reject(stage: Stage, actor: User) -> None:
-    """End the round at a closed gate: nothing is deployed."""
+    """End the round at a closed gate: nothing is trained, or nothing deployed."""
     with _waiting_gate(stage) as locked:
         problems = locked.result["problems"] or ["An admin ended the round before all pairs were compared."]
         stage_fail(locked, " ".join(problems))
@@ -143,7 +152,7 @@ def gate_reject(stage: Stage, actor: User) -> None:
 def _waiting_gate(stage: Stage) -> Iterator[Stage]:
     """The gate, taken from whoever advances the round. Raises Conflict where it does not wait."""
     with stage_seized(stage.pk) as locked:
-        waits = locked.name == Stage.Name.GATE and locked.state == Stage.State.WAITING
+        waits = locked.name in Stage.GATES and locked.state == Stage.State.WAITING
         if not waits or locked.round.state != Round.State.RUNNING:
             raise Conflict("The gate is not waiting for a decision.")
         yield locked

@@ -14,6 +14,7 @@ from alignment.models import Stage
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
+from alignment.stages.data_gate import more_is_no_use
 from alignment.stages.plan import recipe_of
 from annotation.pairing import comparisons_generate
 
@@ -56,7 +57,11 @@ def pairs_generate(stage_id: int) -> None:
         except Conflict as error:
             # No two different models, no prompts, or never two different answers: asking again is no use.
             with stage_seized(stage_id) as waiting, suppress(StepLost):
-                if waiting.state == Stage.State.WAITING:
+                if waiting.state != Stage.State.WAITING:
+                    pass
+                elif waiting.name == Stage.Name.DATA_GATE:
+                    more_is_no_use(waiting, str(error))
+                else:
                     stage_fail(waiting, str(error))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])

@@ -15,9 +15,11 @@ from accounts.auth import signed_in
 from accounts.errors import AccordError
 from accounts.models import User
 from alignment.charts import curve_chart
+from alignment.data_gate.shown import data_gate_shown
 from alignment.evaluation_figures import evaluation_figures
 from alignment.forms import LaunchForm
 from alignment.models import Program, Round, Stage
+from alignment.overrides import round_overrides
 from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RecipeError, parse_recipe
 from alignment.selectors import (
@@ -65,7 +67,13 @@ def round_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             recipe = parse_recipe(form.cleaned_data["recipe"])
-            round_ = round_launch(form.cleaned_data["project"], form.cleaned_data["base"], recipe, admin)
+            round_ = round_launch(
+                form.cleaned_data["project"],
+                form.cleaned_data["base"],
+                recipe,
+                admin,
+                reason=form.cleaned_data["reason"],
+            )
         except (AccordError, RecipeError) as error:
             form.add_error(None, str(error))
         else:
@@ -88,6 +96,8 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "best_of_k": best_of_k_chart(round_),
         "figures": evaluation_figures(report["evaluation"], win_rate_history(round_)),
         "recipe": recipe_text(round_),
+        "data_gate": data_gate_shown(round_),
+        "overrides": round_overrides(round_),
         "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
         "failed": round_.stages.filter(state=Stage.State.FAILED).first(),
     }

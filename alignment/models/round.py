@@ -62,6 +62,7 @@ class Stage(models.Model):
         """The stages in the order in which they run."""
 
         COLLECT = "collect"
+        DATA_GATE = "data_gate", "data gate"
         SNAPSHOT = "snapshot"
         REWARD_MODEL = "reward_model", "reward model"
         REJECTION_SAMPLING = "rejection_sampling", "rejection sampling"
@@ -71,6 +72,9 @@ class Stage(models.Model):
         EVALUATION = "evaluation"
         GATE = "gate"
         DEPLOY = "deploy"
+
+    GATES = (Name.DATA_GATE, Name.GATE)
+    """Where a round may wait for an admin's word."""
 
     class State(models.TextChoices):
         """Where a stage is. `waiting` waits for people: judgements, or a gate's override."""

@@ -4,6 +4,7 @@ from alignment.models import Stage
 from alignment.stages import (
     averaging,
     collect,
+    data_gate,
     deploy,
     dpo,
     evaluation,
@@ -17,6 +18,7 @@ from alignment.stages.definition import StageDefinition
 
 STAGES: tuple[StageDefinition, ...] = (
     StageDefinition(name=Stage.Name.COLLECT, start=collect.start, poll=collect.poll, finish=collect.finish),
+    StageDefinition(name=Stage.Name.DATA_GATE, start=data_gate.start, poll=data_gate.poll),
     StageDefinition(name=Stage.Name.SNAPSHOT, start=snapshot.start),
     StageDefinition(name=Stage.Name.REWARD_MODEL, start=reward_model.start, finish=reward_model.finish),
     StageDefinition(

@@ -30,7 +30,9 @@ def comparisons_missing(stage: Stage) -> int:
     """How many comparisons must still be made so that the judgements asked for can be reached."""
     project = stage.round.project
     judged = judgement_count(project, stage.round.number)
-    to_judge = -(-(stage.total - judged) // project.overlap)
+    # The data gate, which waits for more, says how many in its result.
+    wanted = stage.result.get("judgements_wanted", stage.total)
+    to_judge = -(-(wanted - judged) // project.overlap)
     return to_judge - open_comparison_count(project, stage.round.number)
 
 

@@ -19,16 +19,20 @@ HOLDOUT = "holdout.jsonl"
 NEWEST = "newest-{rounds}.jsonl"
 TRAIN_PROMPTS = "train-prompts.jsonl"
 HOLDOUT_PROMPTS = "holdout-prompts.jsonl"
+LEAST_JUDGEMENTS = 10
+"""Also where the data gate was overridden."""
 
 
 def start(stage: Stage) -> None:
     """Select, write, hash and record. Raises Invalid where too few judgements are usable."""
     recipe = recipe_of(stage.round)
     selection = select(preference_records(stage.round.project), recipe.snapshot)
-    if len(selection.train) < recipe.snapshot.min_judgements:
+    # The data gate asked for as many as the recipe does, or an admin overrode it: judgements can still have
+    # been excluded since.
+    if len(selection.train) < LEAST_JUDGEMENTS:
         raise Invalid(
-            f"Only {len(selection.train)} judgements can train and the recipe asks for "
-            f"{recipe.snapshot.min_judgements}: collect more, or lower min_judgements."
+            f"Only {len(selection.train)} judgements can train and no round does with fewer than "
+            f"{LEAST_JUDGEMENTS}: collect more, and retry."
         )
     folder = stage_folder(stage)
     newest_counts = sorted({variant.newest_rounds for variant in recipe.dpo})

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 NUM_PROMPTS = 9
 ACCURACY = {"accuracy": 0.7, "low": 0.6, "high": 0.8, "num_pairs": 90, "by_strength": {}}
+GATE_ID = 1_000_001
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ def stage(settings: Settings, tmp_path: Path) -> Stage:
     round_.stages.filter(name=Stage.Name.EVALUATION).update(
         result={"reward_model": ACCURACY, "win_rate": win_rate}
     )
+    # Sides are drawn from the stage's id: with one in thirty-two all six would lie on one side.
+    round_.stages.filter(name=Stage.Name.GATE).update(id=GATE_ID)
     return round_.stages.get(name=Stage.Name.GATE)
 
 

@@ -213,7 +213,7 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
     for position, name in enumerate(Stage.Name):
         stage = Stage.objects.create(round=round_, name=name, position=position)
         now = timezone.now()
-        if position < 2:
+        if position < 3:
             stage.state, stage.started_at, stage.finished_at = Stage.State.FINISHED, now, now
             stage.save()
         if name == Stage.Name.REWARD_MODEL:

@@ -21,6 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("models", nargs="+", help="names in the registry, at least two")
         parser.add_argument("--project", required=True)
         parser.add_argument(
+            "--reason", default="", help="why a model may answer that did not come through its round's gate"
+        )
+        parser.add_argument(
             "--wait", type=float, default=300, help="seconds to wait until they are live; 0: do not"
         )
 
@@ -36,7 +39,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no model {', '.join(sorted(missing))} in the registry.")
         try:
             deployments = models_deploy(
-                project, [Checkpoint.objects.get(name=name) for name in options["models"]]
+                project,
+                [Checkpoint.objects.get(name=name) for name in options["models"]],
+                reason=options["reason"],
             )
         except AccordError as error:
             raise CommandError(str(error)) from error

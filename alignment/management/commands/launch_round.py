@@ -30,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--base", required=True, help="the base model's name in the registry")
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--wait", action="store_true", help="show progress until the round ends")
+        parser.add_argument(
+            "--reason", default="", help="why to launch although checks speak against it; kept"
+        )
         parser.add_argument("--json", type=Path, help="with --wait: write the round's report here")
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
@@ -38,7 +41,7 @@ class Command(BaseCommand):
             recipe = load_recipe(options["recipe"])
             project = _get(Project, "project", slug=options["project"])
             base = _get(Checkpoint, "base model", name=options["base"])
-            round_ = round_launch(project, base, recipe, None)
+            round_ = round_launch(project, base, recipe, None, reason=options["reason"])
         except (AccordError, RecipeError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Launched {round_}.")
@@ -62,16 +65,26 @@ def follow(round_: Round, console: Console) -> None:
     columns = (TextColumn("{task.description:<20}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bars:
         shown: dict[str, TaskID] = {}
+        missing = ""
         while True:
             round_.refresh_from_db()
             for stage in round_.stages.exclude(state=Stage.State.PENDING):
                 _show(bars, shown, stage)
+                if stage.name == Stage.Name.DATA_GATE and stage.state == Stage.State.WAITING:
+                    missing = _say_once(missing, " ".join(stage.result["problems"]), console)
             gate_waits = round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first()
             if gate_waits is not None:
                 raise CommandError(_gate_sentence(gate_waits))
             if round_.state != Round.State.RUNNING:
                 return
             time.sleep(1)
+
+
+def _say_once(said: str, sentence: str, console: Console) -> str:
+    """What the data gate waits for: people go on judging, so the round is waited for."""
+    if sentence != said:
+        console.print(f"The data gate waits: {sentence}")
+    return sentence
 
 
 def _gate_sentence(gate: Stage) -> str:
