@@ -27,7 +27,7 @@ def take_from_rounds(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("alignment", "0003_fencing"),
+        ("alignment", "0004_reuse_and_runs"),
     ]
 
     operations = [
