@@ -24,7 +24,7 @@ class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
 
     list_display = ("slug", "name", "current_round", "overlap", "lease_seconds")
     search_fields = ("slug", "name")
-    filter_horizontal = ("deployments",)
+    readonly_fields = ("deployments", "release")
     inlines = (MembershipInline,)
 
 

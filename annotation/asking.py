@@ -12,10 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+import httpx
+
 from accounts.errors import Conflict
 from annotation.records import Message
 from annotation.text import storable
-from registry.client import IMPATIENT, ChatClient, Completion
+from registry.client import IMPATIENT, TIMEOUT, ChatClient, Completion
 from registry.models import Deployment
 
 Context = Sequence[Message]
@@ -69,6 +71,8 @@ class Draw:
     seed: int
     left: Deployment
     right: Deployment
+    release: int | None = None
+    """The project's release that both are of; None where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +85,27 @@ class Pair:
 
 
 def chat_client(deployment: Deployment) -> ChatClient:
-    """The client of a live deployment."""
-    return ChatClient(deployment.base_url, deployment.served_name, Path(deployment.checkpoint.path))
+    """The client of a live deployment: its checkpoint answers, or nobody does."""
+    return _client(deployment, TIMEOUT)
 
 
 def impatient_client(deployment: Deployment) -> ChatClient:
     """The same for an answer that a person waits for."""
-    checkpoint = Path(deployment.checkpoint.path)
-    return ChatClient(deployment.base_url, deployment.served_name, checkpoint, timeout=IMPATIENT)
+    return _client(deployment, IMPATIENT)
 
 
-def draw_models(deployments: Sequence[Deployment], seed: int) -> Draw:
+def _client(deployment: Deployment, timeout: httpx.Timeout) -> ChatClient:
+    checkpoint = deployment.checkpoint
+    return ChatClient(
+        deployment.base_url,
+        deployment.served_name,
+        Path(checkpoint.path),
+        checkpoint=checkpoint.content_hash,
+        timeout=timeout,
+    )
+
+
+def draw_models(deployments: Sequence[Deployment], seed: int, *, release: int | None = None) -> Draw:
     """Two deployments of different checkpoints and their sides, decided by `seed` alone.
 
     Raises Conflict where there are no two.
@@ -105,7 +119,7 @@ def draw_models(deployments: Sequence[Deployment], seed: int) -> Draw:
             "Two different live models are needed to make a comparison: deploy another one for the project."
         )
     left, right = random.Random(seed).choice(choices)
-    return Draw(seed=seed, left=left, right=right)
+    return Draw(seed=seed, left=left, right=right, release=release)
 
 
 def pairs_ask(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count
+from django.utils import timezone
 
 from accounts.errors import Conflict
 from accounts.services import audit_record
@@ -24,8 +25,8 @@ from annotation.asking import (
 from annotation.models import Comparison, Dialog, Project, Prompt, PromptWeight, Response
 from annotation.records import Message
 from annotation.rotation import Group, prompt_rotation
-from annotation.selectors import prompts
-from registry.client import Completion
+from annotation.selectors import prompts, release_holds
+from registry.client import Completion, ModelAway, ModelReplaced
 from registry.models import Deployment
 
 MAX_TRIES = 5
@@ -35,6 +36,9 @@ BATCH = 256
 """Contexts asked at once; their comparisons are saved together."""
 MIN_BATCH = 8
 """Contexts asked at once where fewer comparisons are missing: the first usable answers are taken."""
+MAX_REPLACED = 3
+"""Deploys in a row that may take the models' place while they are asked."""
+COMES_BACK = (Deployment.State.STARTING, Deployment.State.READY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +62,23 @@ class Generated:
     """Pairs dropped because a model said nothing."""
 
 
-def live_deployments(project: Project) -> list[Deployment]:
-    """The project's models that answer now."""
-    return list(
-        project.deployments.filter(state=Deployment.State.LIVE).select_related("checkpoint").order_by("pk")
+def live_deployments(project: Project) -> tuple[int | None, list[Deployment]]:
+    """The project's release, and its models that answer now, as of one moment.
+
+    Raises ModelAway while one of them is being started again: with it there may be two.
+    """
+    # One statement: a deploy between two would give its models under the number of the ones before.
+    rows = list(
+        Project.deployments.through.objects.filter(project=project)
+        .select_related("project", "deployment__checkpoint")
+        .order_by("deployment_id")
     )
+    deployments: list[Deployment] = [row.deployment for row in rows]
+    live = [each for each in deployments if each.state == Deployment.State.LIVE]
+    restarting = any(each.state in COMES_BACK for each in deployments)
+    if restarting and len({each.checkpoint_id for each in live}) < 2:
+        raise ModelAway(f"A model of {project.slug} is being started again: try again in a minute.")
+    return rows[0].project.release_id if rows else None, live
 
 
 def pair_generate(
@@ -75,10 +91,11 @@ def pair_generate(
 ) -> list[Pair | Unusable]:
     """One pair a context by two different live models of the project, drawn with the context's seed.
 
-    Raises Conflict where the project has no two different live models. Call it outside transactions.
+    Raises Conflict where the project has no two different live models, ModelReplaced where a deploy took
+    their place meanwhile. Call it outside transactions.
     """
-    deployments = live_deployments(project)
-    draws = [draw_models(deployments, seed) for seed in seeds]
+    release, deployments = live_deployments(project)
+    draws = [draw_models(deployments, seed, release=release) for seed in seeds]
     return pairs_ask(contexts, draws, sampling, client_for=client_for)
 
 
@@ -111,12 +128,13 @@ def comparisons_generate(
     """Make `num_comparisons` new comparisons of the round from the train prompts, least used first.
 
     Empty or identical answers make none: the next prompts are tried in their place, at most
-    `MAX_TRIES` times `num_comparisons` in all (`MIN_ASKED` at least), so that fewer may come out. Raises
-    Conflict where the project has no two different live models, or where not a single usable pair came.
+    `MAX_TRIES` times `num_comparisons` in all (`MIN_ASKED` at least), so that fewer may come out. What
+    models wrote that a deploy replaced meanwhile is dropped: the new ones are asked. Raises Conflict where
+    the project has no two different live models, or where not a single usable pair came.
     """
     dropped: Counter[Unusable] = Counter()
     created = 0
-    asked = 0
+    asked = num_replaced = 0
     before = Comparison.objects.filter(project=project, round=round_number).count()
     rotation = prompts_in_rotation(project, sampling.seed, before)
     while created < num_comparisons and asked < max(MIN_ASKED, MAX_TRIES * num_comparisons):
@@ -129,12 +147,17 @@ def comparisons_generate(
             )
         by_pk = Prompt.objects.in_bulk(pks)
         batch = [by_pk[pk] for pk in pks]
-        pairs = _ask_batch(project, batch, round_number, asked, sampling, client_for)
+        try:
+            pairs = _ask_batch(project, batch, round_number, asked, sampling, client_for)
+        except ModelReplaced:
+            num_replaced += 1
+            if num_replaced > MAX_REPLACED:
+                raise
+            continue
         answered = zip(batch, pairs, strict=True)
         usable = [(prompt, pair) for prompt, pair in answered if isinstance(pair, Pair)][:missing]
         dropped.update(pair for pair in pairs if isinstance(pair, Unusable))
-        _save_pairs(project, usable, round_number)
-        created += len(usable)
+        created += _save_pairs(project, usable, round_number)
         asked += len(batch)
     if num_comparisons and not created:
         raise Conflict(
@@ -144,8 +167,10 @@ def comparisons_generate(
     return Generated(created=created, identical=dropped[Unusable.IDENTICAL], empty=dropped[Unusable.EMPTY])
 
 
-def response_build(project: Project, deployment: Deployment, answer: Completion) -> Response:
-    """An unsaved response of a deployed model."""
+def response_build(
+    project: Project, deployment: Deployment, answer: Completion, release: int | None
+) -> Response:
+    """An unsaved response of a deployed model, with the version that wrote it."""
     return Response(
         project=project,
         content=answer.content,
@@ -155,6 +180,8 @@ def response_build(project: Project, deployment: Deployment, answer: Completion)
         num_tokens=answer.num_tokens,
         seconds=answer.seconds,
         finish=answer.finish,
+        release_id=release,
+        written_at=timezone.now(),
     )
 
 
@@ -190,14 +217,20 @@ def _ask_batch(
     return pair_generate(project, contexts, sampling=sampling, seeds=seeds, client_for=client_for)
 
 
-def _save_pairs(project: Project, pairs: Sequence[tuple[Prompt, Pair]], round_number: int) -> None:
+def _save_pairs(project: Project, pairs: Sequence[tuple[Prompt, Pair]], round_number: int) -> int:
+    """Store them, unless a deploy has taken the place of the models that wrote them; how many are stored."""
+    if not pairs:
+        return 0
+    (release,) = {pair.draw.release for _, pair in pairs}
     with transaction.atomic():
+        if not release_holds(project.pk, release):
+            return 0
         dialogs = Dialog.objects.bulk_create(Dialog(project=project, prompt=prompt) for prompt, _ in pairs)
         lefts = Response.objects.bulk_create(
-            response_build(project, pair.draw.left, pair.left) for _, pair in pairs
+            response_build(project, pair.draw.left, pair.left, release) for _, pair in pairs
         )
         rights = Response.objects.bulk_create(
-            response_build(project, pair.draw.right, pair.right) for _, pair in pairs
+            response_build(project, pair.draw.right, pair.right, release) for _, pair in pairs
         )
         Comparison.objects.bulk_create(
             Comparison(
@@ -213,6 +246,7 @@ def _save_pairs(project: Project, pairs: Sequence[tuple[Prompt, Pair]], round_nu
             for (prompt, pair), dialog, left, right in zip(pairs, dialogs, lefts, rights, strict=True)
         )
         audit_record(None, "comparisons.generate", project, {"round": round_number, "created": len(pairs)})
+    return len(pairs)
 
 
 def _seed(*parts: object) -> int:

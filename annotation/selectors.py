@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db import connection
 from django.db.models import Count, F, QuerySet, Sum
 
 from annotation.models import Comparison, Judgement, Project, Prompt, Side
@@ -184,3 +185,14 @@ def with_parts(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
     return judgements.prefetch_related(
         "edit", "annotator", "comparison__left", "comparison__right", "comparison__dialog__prompt"
     )
+
+
+def release_holds(project_id: int, release_id: int | None) -> bool:
+    """Whether this is the project's release now, and until the caller's transaction ends.
+
+    So what two models wrote is stored under the release that wrote it, or not at all.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT release_id FROM annotation_project WHERE id = %s FOR SHARE", [project_id])
+        row = cursor.fetchone()
+    return row is not None and row[0] == release_id

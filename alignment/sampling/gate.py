@@ -6,7 +6,11 @@ request under /v1 with 503, except those that carry the key it was closed with, 
 when the requests that came before are answered. A server whose exchange failed stays shut. No imports of
 ours: the server loads this file.
 
-`POST /gate/close` and `POST /gate/open`, the key in the header `X-Gate-Key`.
+The gate also knows which checkpoint the server holds, once it was opened for one: a request that names
+another in `Accord-Checkpoint` is refused with 409: no answer of new weights passes for one of the old.
+
+`POST /gate/close` and `POST /gate/open`, the key in the header `X-Gate-Key`, the checkpoint's content hash
+in `Accord-Checkpoint`. Opening takes the key that closed it, or none where it is open.
 """
 
 import asyncio
@@ -19,6 +23,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY_HEADER = b"x-gate-key"
+CHECKPOINT_HEADER = b"accord-checkpoint"
 
 
 class Gate:
@@ -27,6 +32,7 @@ class Gate:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._key: bytes | None = None
+        self._checkpoint: bytes | None = None
         self._num_under_way = 0
         self._idle = asyncio.Event()
 
@@ -35,18 +41,25 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        key = dict(scope["headers"]).get(KEY_HEADER)
+        headers = dict(scope["headers"])
+        key, checkpoint = headers.get(KEY_HEADER), headers.get(CHECKPOINT_HEADER)
+        is_other = None not in (checkpoint, self._checkpoint) and checkpoint != self._checkpoint
         if scope["path"] == "/gate/close":
             self._key = key
             await self._until_idle()
             await reply(send, 200, b"{}")
         elif scope["path"] == "/gate/open":
-            self._key = None
+            if self._key is not None and key != self._key:
+                await reply(send, 403, b'{"error": "Somebody else has closed this gate."}')
+                return
+            self._key, self._checkpoint = None, checkpoint
             await reply(send, 200, b"{}")
         elif not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
         elif self._key is not None and key != self._key:
             await reply(send, 503, b'{"error": "The weights are being exchanged: try again in a second."}')
+        elif is_other and key is None:
+            await reply(send, 409, b'{"error": "This server answers for another checkpoint by now."}')
         else:
             await self._counted(scope, receive, send)
 

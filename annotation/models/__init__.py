@@ -8,6 +8,7 @@ from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
 from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
 from annotation.models.project import Membership, OverlapMode, Project
 from annotation.models.prompt import Dialog, Prompt
+from annotation.models.release import Release
 
 __all__ = [
     "Assignment",
@@ -27,6 +28,7 @@ __all__ = [
     "Prompt",
     "PromptWeight",
     "Refinement",
+    "Release",
     "Response",
     "SavedFilter",
     "Side",

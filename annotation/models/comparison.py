@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.models.project import Project
 from annotation.models.prompt import Dialog
+from annotation.models.release import Release
 from registry.models import Checkpoint, Deployment
 
 
@@ -36,6 +37,12 @@ class Response(models.Model):
     """How long the model took."""
     finish = models.CharField(max_length=16, blank=True)
     """Why it ended: "stop" or "length"; empty where nobody knows."""
+    release = models.ForeignKey(
+        Release, on_delete=models.SET_NULL, null=True, blank=True, related_name="responses", db_index=False
+    )
+    """Which of its project's releases wrote it: both answers of a comparison are of one."""
+    written_at = models.DateTimeField(null=True, blank=True)
+    """Null where nobody noted it."""
 
     def __str__(self) -> str:
         return f"response {self.pk}"

@@ -37,6 +37,10 @@ class Project(models.Model):
     top_p = models.FloatField(default=1.0)
     max_tokens = models.PositiveIntegerField(default=256, validators=[MinValueValidator(1)])
     deployments = models.ManyToManyField(Deployment, blank=True, related_name="projects")
+    """The models that answer: those of `release`."""
+    release = models.ForeignKey(
+        "annotation.Release", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     live = models.BooleanField(default=False, db_default=False)
     """People write first prompts or draw them, and pairs are made ahead of those at work."""

@@ -11,13 +11,22 @@ from annotation.services.judging import (
 from annotation.services.leasing import comparison_ahead, comparison_create, comparison_next, draft_save
 from annotation.services.people import NewAnnotator, annotators_create, membership_set
 from annotation.services.preferences import ImportCounts, preferences_import
-from annotation.services.projects import project_create, project_deploy
+from annotation.services.projects import project_create
 from annotation.services.prompts import PromptCounts, prompts_import
 from annotation.services.refining import (
     refinement_ask,
     refinement_cancel,
     refinement_find,
     refinement_run,
+)
+from annotation.services.releases import (
+    deployment_lose,
+    project_deploy,
+    project_models_release,
+    release_cancel,
+    release_fail,
+    release_go_live,
+    release_request,
 )
 from annotation.services.stock import stock_fill
 from annotation.services.turns import (
@@ -42,6 +51,7 @@ __all__ = [
     "comparison_flag",
     "comparison_next",
     "comparison_skip",
+    "deployment_lose",
     "dialog_turn",
     "draft_save",
     "flag_resolve",
@@ -51,6 +61,7 @@ __all__ = [
     "preferences_import",
     "project_create",
     "project_deploy",
+    "project_models_release",
     "prompt_ask",
     "prompt_draw",
     "prompt_take",
@@ -59,6 +70,10 @@ __all__ = [
     "refinement_cancel",
     "refinement_find",
     "refinement_run",
+    "release_cancel",
+    "release_fail",
+    "release_go_live",
+    "release_request",
     "request_drop",
     "request_retry",
     "stock_fill",

@@ -1,6 +1,4 @@
-"""Projects: making one, and giving it the models that answer."""
-
-from collections.abc import Sequence
+"""Projects: making one."""
 
 from django.db import transaction
 
@@ -9,7 +7,6 @@ from accounts.models import User
 from accounts.services import audit_record
 from annotation.models import Project
 from annotation.services.guidelines import guidelines_version_add
-from registry.models import Deployment
 
 
 def project_create(
@@ -42,17 +39,3 @@ def project_create(
             guidelines_version_add(project, actor)
         audit_record(actor, "project.create", project, {"slug": slug})
     return project
-
-
-def project_deploy(
-    project: Project, deployments: Sequence[Deployment], *, next_round: int, actor: User | None = None
-) -> None:
-    """From now on these models answer, and their comparisons are handed out as round `next_round`."""
-    with transaction.atomic():
-        locked = Project.objects.select_for_update().get(pk=project.pk)
-        locked.deployments.set(deployments)
-        locked.current_round = next_round
-        locked.save(update_fields=["current_round"])
-        names = [deployment.name for deployment in deployments]
-        audit_record(actor, "project.deploy", locked, {"deployments": names, "round": next_round})
-    project.refresh_from_db(fields=["current_round"])

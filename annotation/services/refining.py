@@ -73,6 +73,7 @@ def refinement_run(refinement_id: int, *, client_for: ClientFor = impatient_clie
     project = refinement.assignment.project
     began = time.monotonic()
     try:
+        _writer_again(refinement)
         with job_held(refinement):
             ((answer,),) = client_for(refinement.deployment).complete(
                 [_context(refinement)],
@@ -139,6 +140,16 @@ def _writer(response: Response, project: Project) -> Deployment:
     if own is None and not others:
         raise Conflict(_("No model is there to refine this answer right now: edit it by hand."))
     return own or others[response.pk % len(others)]
+
+
+def _writer_again(refinement: Refinement) -> None:
+    """Another model of the project writes it where a deploy has retired the one that was to."""
+    if refinement.deployment.state in (Deployment.State.RETIRED, Deployment.State.FAILED):
+        comparison = refinement.assignment.comparison
+        answer = comparison.left if refinement.side == Side.LEFT else comparison.right
+        refinement.deployment = _writer(answer, comparison.project)
+        refinement.model_name = refinement.deployment.checkpoint.name
+        refinement.save(update_fields=["deployment", "model_name"])
 
 
 def _under_way(comparison_id: int, annotator: User, side: Side, text: str, feedback: str) -> Refinement:

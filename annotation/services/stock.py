@@ -73,6 +73,8 @@ def stock_fill(project_id: int, *, client_for: ClientFor = impatient_client) -> 
                     client_for=client_for,
                     min_batch=1,
                 )
+                # A deploy may have begun another round meanwhile.
+                project.refresh_from_db(fields=["current_round"])
         except AccordError as error:
             logger.warning("No pairs ahead for %s: %s", project, error)
             cache.set(f"stock-rests/{project_id}", True, REST_SECONDS)

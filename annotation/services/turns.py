@@ -18,12 +18,14 @@ from accounts.services import audit_record
 from annotation.asking import ClientFor, Pair, Unusable, impatient_client
 from annotation.messages import pair_run_send
 from annotation.models import Assignment, Comparison, Dialog, Judgement, PairRequest, Project, Prompt, Side
-from annotation.pairing import Sampling, pair_generate_one, response_build
+from annotation.pairing import MAX_REPLACED, Sampling, pair_generate_one, response_build
 from annotation.permissions import ANNOTATE, require_role
 from annotation.records import Message
+from annotation.selectors import release_holds
 from annotation.services.jobs import LEASE, UNFINISHED, job_claim, job_end, job_held, job_trouble
 from annotation.services.leasing import breaks
 from annotation.services.masking import message_masked
+from registry.client import ModelReplaced
 
 State = PairRequest.State
 Failure = PairRequest.Failure
@@ -129,18 +131,29 @@ def pair_write(request: PairRequest, *, client_for: ClientFor = impatient_client
         max_tokens=project.max_tokens,
         seed=secrets.randbits(SEED_BITS),
     )
-    context = [Message(**message) for message in request.context]
     began = time.monotonic()
     try:
         with job_held(request):
-            found = pair_generate_one(project, context, sampling=sampling, client_for=client_for)
+            for _attempt in range(MAX_REPLACED):
+                stored = _write(request, sampling, client_for, began)
+                if stored:
+                    return
+        raise ModelReplaced(f"The models of {project.slug} were replaced {MAX_REPLACED} times.")
     except AccordError as error:
         job_trouble(request, error, last=last)
-        return
+
+
+def _write(request: PairRequest, sampling: Sampling, client_for: ClientFor, began: float) -> bool:
+    """Ask two models of the project's release and store their answers; False where a deploy came between."""
+    context = [Message(**message) for message in request.context]
+    try:
+        found = pair_generate_one(request.project, context, sampling=sampling, client_for=client_for)
+    except ModelReplaced:
+        return False
     if isinstance(found, Pair):
-        _store(request, found, time.monotonic() - began)
-    else:
-        job_end(request, state=State.FAILED, failure=FAILURES[found])
+        return _store(request, found, time.monotonic() - began)
+    job_end(request, state=State.FAILED, failure=FAILURES[found])
+    return True
 
 
 def request_retry(request_id: int, annotator: User) -> PairRequest:
@@ -256,10 +269,16 @@ def _begin(prompt: Prompt, annotator: User) -> PairRequest:
     return _create(dialog, 0, prompt.context, annotator, held=False)
 
 
-def _store(request: PairRequest, pair: Pair, seconds: float) -> None:
-    left = response_build(request.project, pair.draw.left, pair.left)
-    right = response_build(request.project, pair.draw.right, pair.right)
+def _store(request: PairRequest, pair: Pair, seconds: float) -> bool:
+    """Keep both answers, unless a deploy has replaced the models that wrote them: False."""
+    release = pair.draw.release
+    left = response_build(request.project, pair.draw.left, pair.left, release)
+    right = response_build(request.project, pair.draw.right, pair.right, release)
     with transaction.atomic():
+        if not release_holds(request.project_id, release):
+            return False
+        # A deploy since the asking may have begun another round, whose models these are.
+        request.project.refresh_from_db(fields=["current_round"])
         left.save()
         right.save()
         kept = job_end(
@@ -268,14 +287,16 @@ def _store(request: PairRequest, pair: Pair, seconds: float) -> None:
             left=left,
             right=right,
             seed=pair.draw.seed,
+            round=request.project.current_round,
             ready_at=timezone.now(),
             seconds=seconds,
         )
         if not kept:
             transaction.set_rollback(True)
-            return
+            return True
         data = {"dialog": request.dialog_id, "turn": request.turn}
         audit_record(request.annotator, "dialog.turn", request, data)
+    return True
 
 
 def _own(request_id: int, annotator: User) -> PairRequest:

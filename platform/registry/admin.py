@@ -40,10 +40,21 @@ class CheckpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
 
 @admin.register(Deployment)
 class DeploymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Deployments."""
+    """Deployments, to read: nothing goes live but past its canary."""
 
     list_display = ("name", "checkpoint", "state", "base_url", "managed", "created_at")
     list_filter = ("state", "managed")
     search_fields = ("name", "checkpoint__name")
     list_select_related = ("checkpoint",)
-    readonly_fields = ("created_at", "live_at", "retired_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No: they come from `deploy_models`, `register_server` and rounds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Deployment | None = None) -> bool:
+        """No: what answers is decided by the canary."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Deployment | None = None) -> bool:
+        """No: answers say which deployment wrote them."""
+        return False

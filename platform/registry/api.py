@@ -65,6 +65,8 @@ class DeploymentOut(Schema):
     served_name: str
     managed: bool
     error: str
+    canary_difference: float | None
+    canary_tolerance: float | None
     created_at: datetime
     live_at: datetime | None
     retired_at: datetime | None
@@ -133,6 +135,8 @@ def _deployment_out(deployment: Deployment) -> DeploymentOut:
         served_name=deployment.served_name,
         managed=deployment.managed,
         error=deployment.error,
+        canary_difference=deployment.canary_difference,
+        canary_tolerance=deployment.canary_tolerance,
         created_at=deployment.created_at,
         live_at=deployment.live_at,
         retired_at=deployment.retired_at,

@@ -40,11 +40,18 @@ FIRST_PAUSE_SECONDS = 0.25
 TRANSIENT_STATUSES = {502, 503, 504}
 """Answers of a proxy, or of a server whose weights are being exchanged."""
 
+CHECKPOINT_HEADER = "Accord-Checkpoint"
+"""The content hash of the checkpoint that is to answer; `alignment.sampling.gate` holds the server to it."""
+
 TRANSIENT_ERRORS = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
 class ModelAway(Unavailable):
     """The model's server does not answer; the sentence says what to do."""
+
+
+class ModelReplaced(ModelAway):
+    """The server answers for another checkpoint by now: a deploy has taken its place."""
 
 
 class ModelRefused(Invalid):
@@ -64,7 +71,10 @@ class Completion:
 
 
 class ChatClient:
-    """One deployed model. Holds no connection between calls; any thread may use it."""
+    """One deployed model. Holds no connection between calls; any thread may use it.
+
+    With `checkpoint`, a content hash, a server of ours answers with that checkpoint's weights or not at all.
+    """
 
     def __init__(
         self,
@@ -72,6 +82,7 @@ class ChatClient:
         served_name: str,
         tokenizer_folder: Path,
         *,
+        checkpoint: str = "",
         transport: httpx.BaseTransport | None = None,
         timeout: httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], None] = time.sleep,
@@ -79,6 +90,7 @@ class ChatClient:
         self._base_url = base_url
         self._served_name = served_name
         self._encoder = encoder_for(tokenizer_folder)
+        self._headers = {CHECKPOINT_HEADER: checkpoint} if checkpoint else {}
         self._transport = transport
         self._timeout = timeout
         self._sleep = sleep
@@ -98,8 +110,8 @@ class ChatClient:
         Without a seed contexts travel in batches: two to three times less work for everybody. With one,
         each context travels alone with a seed of its own, drawn from `seed`, the model's name and the
         context's place, and the same call gives the same answers; one seed for a whole batch would give
-        all its contexts the same luck. Raises ModelAway when the server does not answer, ModelRefused when
-        a context is too long for the model.
+        all its contexts the same luck. Raises ModelAway when the server does not answer, ModelReplaced
+        when it has other weights by now, ModelRefused when a context is too long for the model.
         """
         prompts = [self._encoder.encode_context(context) for context in contexts]
         size, at_once = (max(1, BATCH_ANSWERS // n), BATCHES_AT_ONCE) if seed is None else (1, SEEDED_AT_ONCE)
@@ -108,7 +120,11 @@ class ChatClient:
         limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
         with (
             httpx.Client(
-                base_url=self._base_url, timeout=self._timeout, limits=limits, transport=self._transport
+                base_url=self._base_url,
+                timeout=self._timeout,
+                limits=limits,
+                transport=self._transport,
+                headers=self._headers,
             ) as server,
             ThreadPoolExecutor(max_workers=max(1, min(at_once, len(batches)))) as pool,
         ):
@@ -190,6 +206,8 @@ class ChatClient:
         if response.status_code == httpx.codes.BAD_REQUEST:
             reason = response.json()["error"]["message"]
             raise ModelRefused(f"The model {self._served_name} cannot answer this dialog: {reason}")
+        if response.status_code == httpx.codes.CONFLICT and self._headers:
+            raise ModelReplaced(f"The model {self._served_name} was replaced by a deploy: ask the new one.")
         if response.is_error:
             raise self._away(f"status {response.status_code}: {response.text[:200]}")
         return response

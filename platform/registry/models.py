@@ -61,6 +61,8 @@ class Deployment(models.Model):
 
         REQUESTED = "requested", "requested"
         STARTING = "starting", "starting"
+        READY = "ready", "ready"
+        """Proven by its canary, and waits until the other models of its release are."""
         LIVE = "live", "live"
         FAILED = "failed", "failed"
         RETIRED = "retired", "retired"
@@ -77,6 +79,11 @@ class Deployment(models.Model):
     )
     """Its server takes the new weights, and this one is retired when they are in."""
     error = models.TextField(blank=True)
+    canary_difference = models.FloatField(null=True, blank=True)
+    """How far the server's log-probabilities are from the checkpoint's; null where they were not compared."""
+    canary_tolerance = models.FloatField(null=True, blank=True)
+    """The difference that would have passed."""
+    canary_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     live_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -87,7 +94,7 @@ class Deployment(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["name"],
-                condition=Q(state__in=["requested", "starting", "live"]),
+                condition=Q(state__in=["requested", "starting", "ready", "live"]),
                 name="deployment_name_once_at_a_time",
             ),
         ]

@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,18 @@ from registry.content import content_files, folder_hash
 from registry.models import Checkpoint, CheckpointParent, Deployment
 
 State = Deployment.State
-ACTIVE_STATES = (State.REQUESTED, State.STARTING, State.LIVE)
+ACTIVE_STATES = (State.REQUESTED, State.STARTING, State.READY, State.LIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """Where a deployment answers, and how its weights were proved to be the checkpoint's."""
+
+    base_url: str
+    served_name: str
+    canary_difference: float | None = None
+    """None where the checkpoint has no canary, or the server does not tell log-probabilities."""
+    canary_tolerance: float | None = None
 
 
 def checkpoint_register(
@@ -136,36 +148,64 @@ def deployment_request(
 
 
 def deployment_register(
-    *, name: str, checkpoint: Checkpoint, base_url: str, served_name: str, actor: User | None = None
+    *,
+    name: str,
+    checkpoint: Checkpoint,
+    base_url: str,
+    served_name: str,
+    canary: tuple[float, float] | None = None,
+    actor: User | None = None,
 ) -> Deployment:
-    """Enter a server that someone else runs: live at once, and never stopped by us."""
+    """Enter a server that someone else runs: live at once, and never stopped by us.
+
+    `canary` is how far its log-probabilities are from the checkpoint's, and how far they might have been.
+    """
+    now = timezone.now()
+    difference, tolerance = canary or (None, None)
     with transaction.atomic():
         if Deployment.objects.filter(name=name, state__in=ACTIVE_STATES).exists():
             raise Conflict(f"There is a deployment {name!r} already: retire it or choose another name.")
         deployment = Deployment.objects.create(
             name=name,
             checkpoint=checkpoint,
-            served_name=served_name,
-            base_url=base_url,
             managed=False,
             state=State.LIVE,
-            live_at=timezone.now(),
+            live_at=now,
+            base_url=base_url,
+            served_name=served_name,
+            canary_difference=difference,
+            canary_tolerance=tolerance,
+            canary_at=None if canary is None else now,
         )
-        audit_record(actor, "deployment.register", deployment, {"base_url": base_url})
+        data = {"base_url": base_url, "canary_difference": difference}
+        audit_record(actor, "deployment.register", deployment, data)
     return deployment
 
 
-def deployment_mark_live(deployment: Deployment, *, base_url: str, served_name: str) -> None:
-    """Its server answers at `base_url` as `served_name`. A retired deployment stays retired."""
-    _move(
+def deployment_mark_starting(deployment: Deployment) -> None:
+    """Its server is being started, or started again: nobody is sent to it meanwhile."""
+    _move(deployment, State.STARTING, from_states=ACTIVE_STATES, error="")
+
+
+def deployment_mark_ready(deployment: Deployment, served: Served) -> None:
+    """Its server is proved, and waits for the other models of its release."""
+    _move(deployment, State.READY, from_states=ACTIVE_STATES, **_served_values(served))
+
+
+def deployment_mark_live(deployment: Deployment, served: Served) -> bool:
+    """It answers from now on. A retired or failed deployment stays that: False."""
+    return _move(
         deployment,
         State.LIVE,
-        from_states=(State.REQUESTED, State.STARTING, State.LIVE),
-        base_url=base_url,
-        served_name=served_name,
+        from_states=ACTIVE_STATES,
         live_at=timezone.now(),
-        error="",
+        **_served_values(served),
     )
+
+
+def _served_values(served: Served) -> dict[str, Any]:  # Any: the row's fields
+    proved: dict[str, Any] = {} if served.canary_difference is None else {"canary_at": timezone.now()}
+    return {**asdict(served), **proved, "error": ""}
 
 
 def deployment_fail(deployment: Deployment, error: str) -> None:
@@ -191,7 +231,7 @@ def _move(
     from_states: Sequence[Deployment.State],
     actor: User | None = None,
     **values: object,
-) -> None:
+) -> bool:
     """Take the deployment to `state` if it is in one of `from_states`, and bring the given row up to date."""
     with transaction.atomic():
         moved = Deployment.objects.filter(pk=deployment.pk, state__in=from_states).update(
@@ -200,6 +240,7 @@ def _move(
         if moved:
             audit_record(actor, f"deployment.{state.value}", deployment, {"name": deployment.name})
     deployment.refresh_from_db()
+    return bool(moved)
 
 
 def _store_folder(folder: Path, stored: Path) -> None:

@@ -15,6 +15,9 @@ class Event(StrEnum):
     ROUND_FINISHED = "round.finished"
     ROUND_FAILED = "round.failed"
     GATE_WAITING = "gate.waiting"
+    DEPLOY_FINISHED = "deploy.finished"
+    DEPLOY_FAILED = "deploy.failed"
+    DEPLOY_ROLLED_BACK = "deploy.rolled_back"
 
 
 CONTENTS = {
@@ -25,6 +28,9 @@ CONTENTS = {
     Event.ROUND_FINISHED: "project, round, number",
     Event.ROUND_FAILED: "project, round, number, stage; texts: error",
     Event.GATE_WAITING: "project, round, number, stage",
+    Event.DEPLOY_FINISHED: "project, release, made_by_round",
+    Event.DEPLOY_FAILED: "project, release, made_by_round; texts: error",
+    Event.DEPLOY_ROLLED_BACK: "project, release, made_by_round",
 }
 """The fields of each event's data."""
 

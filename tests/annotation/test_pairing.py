@@ -163,11 +163,14 @@ def test_two_different_live_models_are_needed() -> None:
     make_prompts(project, 1)
     models = Models(project, one=echo("one"))
     twin = make_deployment("twin", checkpoint=Checkpoint.objects.get(name="one"))
-    waiting = make_deployment("waiting", state="starting")
+    waiting = make_deployment("waiting", state="failed")
     for deployments in ([], [twin], [twin, waiting]):
         project.deployments.set([*Deployment.objects.filter(name="one"), *deployments])
         with pytest.raises(Conflict, match="Two different live models"):
             generate(project, models, 1)
+    Deployment.objects.filter(pk=waiting.pk).update(state="starting")
+    with pytest.raises(Unavailable, match="being started again"):
+        generate(project, models, 1)
 
 
 def test_prompts_are_needed() -> None:

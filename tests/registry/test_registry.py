@@ -13,6 +13,7 @@ from registry.content import folder_hash
 from registry.models import Checkpoint, CheckpointParent, Deployment
 from registry.selectors import lineage
 from registry.services import (
+    Served,
     checkpoint_adopt,
     checkpoint_register,
     deployment_fail,
@@ -127,7 +128,7 @@ def test_a_deployment_goes_from_requested_to_retired(tmp_path: Path) -> None:
     assert deployment_request(name="base", checkpoint=checkpoint) == deployment
     with pytest.raises(Conflict, match="Another checkpoint is deployed"):
         deployment_request(name="base", checkpoint=make_checkpoint(tmp_path, "other"))
-    deployment_mark_live(deployment, base_url="http://127.0.0.1:1", served_name="served")
+    deployment_mark_live(deployment, Served(base_url="http://127.0.0.1:1", served_name="served"))
     assert (deployment.state, deployment.base_url, deployment.served_name) == (
         "live",
         "http://127.0.0.1:1",
@@ -136,7 +137,7 @@ def test_a_deployment_goes_from_requested_to_retired(tmp_path: Path) -> None:
     for _ in range(2):
         deployment_retire(deployment)
     deployment_fail(deployment, "too late")
-    deployment_mark_live(deployment, base_url="http://127.0.0.1:2", served_name="served")
+    deployment_mark_live(deployment, Served(base_url="http://127.0.0.1:2", served_name="served"))
     assert (deployment.state, deployment.error) == ("retired", "")
     newer = deployment_request(name="base", checkpoint=checkpoint, replaces=deployment)
     assert newer != deployment

@@ -1,14 +1,14 @@
 """`manage.py deploy_models`: put two or more models to work for a project."""
 
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.errors import AccordError
 from alignment.deploying import models_deploy
+from alignment.management.commands._release import release_wait
 from annotation.models import Project
-from registry.models import Checkpoint, Deployment
+from registry.models import Checkpoint
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if missing:
             raise CommandError(f"There is no model {', '.join(sorted(missing))} in the registry.")
         try:
-            deployments = models_deploy(
+            release = models_deploy(
                 project,
                 [Checkpoint.objects.get(name=name) for name in options["models"]],
                 reason=options["reason"],
@@ -46,19 +46,4 @@ class Command(BaseCommand):
         except AccordError as error:
             raise CommandError(str(error)) from error
         if options["wait"]:
-            self._wait([deployment.pk for deployment in deployments], options["wait"])
-
-    def _wait(self, ids: list[int], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            deployments = list(Deployment.objects.filter(pk__in=ids))
-            failed = [deployment for deployment in deployments if deployment.state == Deployment.State.FAILED]
-            if failed:
-                raise CommandError(f"{failed[0].name}: {failed[0].error}")
-            if all(deployment.state == Deployment.State.LIVE for deployment in deployments):
-                self.stdout.write(f"Live: {', '.join(deployment.name for deployment in deployments)}.")
-                return
-            time.sleep(0.5)
-        raise CommandError(
-            "The models are not live yet: is `make serve` (or `manage.py serve_deployments`) running?"
-        )
+            release_wait(self, release, options["wait"])
