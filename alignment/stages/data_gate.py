@@ -15,8 +15,8 @@ from alignment.models import Stage
 from alignment.stages.collect import comparisons_missing
 from alignment.stages.plan import recipe_of
 from annotation.figures.quality import judgements_stamp
-from annotation.pairing import live_deployments
 from annotation.selectors import judgement_count
+from registry.models import Deployment
 
 MEASURE_AGAIN = timedelta(seconds=60)
 """Also without a new judgement: prompts and checks change, and a message may be lost."""
@@ -47,7 +47,8 @@ def more_is_no_use(stage: Stage, sentence: str) -> None:
 def _more_would_help(stage: Stage) -> bool:
     if not stage.result["judgements_missing"] or stage.result["no_more"]:
         return False
-    if len({each.checkpoint_id for each in live_deployments(stage.round.project)}) < 2:
+    live = stage.round.project.deployments.filter(state=Deployment.State.LIVE)
+    if live.values("checkpoint").distinct().count() < 2:
         return False
     return comparisons_missing(stage) > 0
 
