@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.errors import AccordError
 from alignment.fencing import StepLost, round_locked, stage_take, stage_write, step_held
-from alignment.messages import program_run_send
+from alignment.messages import program_moved, program_run_send, round_changed
 from alignment.models import Artifact, Program, Round, Stage
 from alignment.recipe import RecipeError
 from alignment.reuse import artifact_for, program_fingerprint, program_reuse, program_settle
@@ -124,6 +124,7 @@ def _round_finish(round_id: int) -> None:
             return
         Round.objects.filter(pk=round_id).update(state=Round.State.FINISHED, finished_at=timezone.now())
         emit(Event.ROUND_FINISHED, _told(round_), project=round_.project_id)
+        round_changed(round_id)
 
 
 def stage_fail(stage: Stage, sentence: str) -> None:
@@ -206,6 +207,7 @@ def _queue(stage: Stage, program: Program) -> None:
             pid=None,
         )
         if queued:
+            program_moved(stage.round_id, program.pk)
             transaction.on_commit(lambda: program_run_send(program.pk, attempt, program.queue))
 
 

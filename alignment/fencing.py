@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.db.models import F
 
+from alignment.messages import round_changed
 from alignment.models import Round, Stage
 
 
@@ -44,12 +45,15 @@ def stage_seized(stage_id: int) -> Iterator[Stage]:
     """One transaction with the stage locked and taken from whoever held it: for what people decide."""
     with transaction.atomic():
         round_locked(Stage.objects.values_list("round_id", flat=True).get(pk=stage_id))
-        yield _bumped(stage_id)
+        stage = _bumped(stage_id)
+        yield stage
+        round_changed(stage.round_id)
 
 
 def round_seize(round_: Round) -> None:
     """Take all of the round's stages from whoever holds one. Call it in a transaction, the round locked."""
     Stage.objects.filter(round=round_).update(token=F("token") + 1)
+    round_changed(round_.pk)
 
 
 @contextmanager
@@ -68,6 +72,7 @@ def stage_write(stage: Stage, **values: object) -> None:
     """Write these fields and no others, if the step is still ours, and bring the given row up to date."""
     with step_held(stage):
         Stage.objects.filter(pk=stage.pk).update(**values)
+        round_changed(stage.round_id)
     for name, value in values.items():
         setattr(stage, name, value)
 

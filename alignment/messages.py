@@ -1,4 +1,4 @@
-"""The Celery messages that rounds send, by name, so that stages need not import the tasks that run them.
+"""The messages that rounds send: to Celery by name, so that stages need not import the tasks, and to pages.
 
 A message is only a hint: the clock finds what a lost one would have said. So a broker that is away is
 logged, and nothing else.
@@ -9,6 +9,8 @@ from typing import Any
 
 from celery import current_app
 from kombu.exceptions import OperationalError
+
+from live.publishing import publish
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,16 @@ def pairs_generate_send(stage_id: int) -> None:
 def rounds_advance_send() -> None:
     """Ask for rounds to be advanced now rather than at the clock's next tick."""
     _send(ROUNDS_ADVANCE, queue="default", expires=5)
+
+
+def round_changed(round_id: int) -> None:
+    """Tell the pages that show the round, once what was written is committed."""
+    publish(f"round:{round_id}", "rounds")
+
+
+def program_moved(round_id: int, program_id: int) -> None:
+    """Tell the pages of the program and of its round how far it is; the list of rounds is left in peace."""
+    publish(f"program:{program_id}", f"round:{round_id}")
 
 
 def _send(name: str, **options: Any) -> None:  # Any: what Celery takes

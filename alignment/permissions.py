@@ -6,6 +6,7 @@ from django.db.models import Model, QuerySet
 
 from accounts.errors import Forbidden, NotFound
 from accounts.models import User
+from alignment.models import Program, Round
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -24,3 +25,19 @@ def admins_row(user: User, rows: QuerySet[RowT], pk: int, *, project: str) -> Ro
     if row is not None and rows.filter(pk=pk, **{f"{project}__memberships__user": user}).exists():
         raise Forbidden(REFUSAL)
     raise NotFound(f"There is no {rows.model._meta.verbose_name} {pk} for you: the address may be wrong.")
+
+
+def rounds_seen(user: User, number: int = 0) -> None:
+    """Raises Forbidden for who may not see the list of rounds."""
+    if not user.is_admin:
+        raise Forbidden(REFUSAL)
+
+
+def round_seen(user: User, pk: int) -> None:
+    """Raises NotFound or Forbidden for who may not see the round."""
+    admins_row(user, Round.objects.only("pk"), pk, project="project")
+
+
+def program_seen(user: User, pk: int) -> None:
+    """Raises NotFound or Forbidden for who may not see the program."""
+    admins_row(user, Program.objects.only("pk"), pk, project="stage__round__project")

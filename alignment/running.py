@@ -19,7 +19,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from alignment.messages import program_moved
 from alignment.models import Program
+from alignment.usage import UsageMeter
 from pretrain.run import RunFolder, program_command
 
 LEASE = timedelta(seconds=60)
@@ -89,7 +91,9 @@ def _follow(program: Program, folder: RunFolder) -> int:
         )
     mine = Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING)
     mine.update(pid=process.pid)
+    program_moved(program.stage.round_id, program.id)
     tail = ProgressTail(folder)
+    meter = UsageMeter(folder, process.pid)
     renewed = time.monotonic()
     try:
         while process.poll() is None:
@@ -101,6 +105,9 @@ def _follow(program: Program, folder: RunFolder) -> int:
             values = {name: progress[name] for name in ("done", "total", "unit") if name in progress}
             if not mine.update(lease_expires_at=timezone.now() + LEASE, **values):
                 raise ProgramLost(f"{program} was cancelled.")
+            meter.measure()
+            if values:
+                program_moved(program.stage.round_id, program.id)
     finally:
         if process.poll() is None:
             stop_group(process)
@@ -124,6 +131,7 @@ def _record_end(program: Program, folder: RunFolder, returncode: int) -> None:
     Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING).update(
         **values
     )
+    program_moved(program.stage.round_id, program.id)
 
 
 def _error_sentence(folder: RunFolder, returncode: int) -> str:

@@ -13,7 +13,7 @@ from accounts.services import audit_record
 from alignment.advancing import programs_cancel, stage_fail
 from alignment.fencing import round_locked, round_seize, stage_seized, stage_write
 from alignment.launch_checks import launch_override, refuse_launch
-from alignment.messages import rounds_advance_send
+from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import GatePair, Program, Round, Stage
 from alignment.recipe import RoundRecipe
 from alignment.rejection.recipe import BEST
@@ -68,6 +68,7 @@ def round_launch(
             launch_override(round_, launched_by, reason, overridden)
             told |= {"reason": reason.strip(), "overridden": overridden}
         audit_record(launched_by, "round.launch", round_, told)
+        round_changed(round_.pk)
         transaction.on_commit(rounds_advance_send)
     return round_
 
@@ -175,5 +176,6 @@ def gate_pair_decide(pair: GatePair, actor: User, verdict: str) -> None:
         if not decided:
             raise Conflict("Somebody has decided this pair already; theirs is kept.")
         audit_record(actor, "gate.compare", stage, {"pair": pair.number, "verdict": verdict})
+        round_changed(stage.round_id)
         if not stage.pairs.filter(verdict="").exists():
             transaction.on_commit(rounds_advance_send)

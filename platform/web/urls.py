@@ -1,18 +1,18 @@
 """Routes of the pages that belong to no single app: start page, login, account, health."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
-from web.views import account, home, preview, webhooks
+from web.views import account, events, home, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", healthz, name="healthz"),
+    path("events/", events.events, name="events"),
     path("login/", account.login_view, name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", account.logout_view, name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),

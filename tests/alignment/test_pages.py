@@ -135,11 +135,14 @@ def test_a_program_page_shows_curve_samples_log_and_result(page: Client, tmp_pat
     assert "Because." in text
 
 
-def test_while_a_round_runs_the_page_asks_for_what_changed(page: Client) -> None:
-    url = reverse("round", kwargs={"pk": make_round().pk})
+def test_the_part_that_changes_says_what_it_is_and_when_to_ask_for_it(page: Client) -> None:
+    round_ = make_round()
+    url = reverse("round", kwargs={"pk": round_.pk})
     part = page.get(url, headers={"HX-Request": "true"}).content.decode()
-    assert 'hx-trigger="every 2s"' in part
+    assert f'data-topics="round:{round_.pk}"' in part and "data-again" in part
     assert "<html" not in part
+    Round.objects.filter(pk=round_.pk).update(state=Round.State.FINISHED)
+    assert "data-again" not in page.get(url).content.decode()
 
 
 def test_the_funnel_of_the_examples_is_shown_with_samples_and_reasons(page: Client, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from accord.env import REPOSITORY
 
 PACKAGES = (
-    *("accord", "accord_client", "accounts", "webhooks", "registry", "web", "demo"),
+    *("accord", "accord_client", "accounts", "live", "webhooks", "registry", "web", "demo"),
     *("annotation", "alignment", "pretrain", "deploy"),
 )
 

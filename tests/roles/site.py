@@ -206,6 +206,7 @@ class Site:
         lease = str(self.assignment.lease)
         prompts = SimpleUploadedFile("prompts.jsonl", b'{"prompt": "Why?"}\n')
         return {
+            "GET /events/": {"topics": f"round:{self.sample.round.pk}"},
             "POST /account/password/": {"old_password": "x", "new_password1": "y", "new_password2": "y"},
             "POST /projects/new/": {"name": "No slug"},
             "POST /rounds/new/": {"project": "nowhere"},

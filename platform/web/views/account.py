@@ -4,9 +4,10 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,9 +17,20 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.auth import signed_in
 from accounts.models import ApiToken, User
 from accounts.services import token_create, token_revoke
+from live.publishing import person_topic, publish
 from web.forms import TokenForm
 
 login_view = LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
+
+
+@require_POST
+def logout_view(request: HttpRequest) -> HttpResponseBase:
+    """End the session, and with it the streams of events that it has open."""
+    user = request.user
+    response = LogoutView.as_view()(request)
+    if isinstance(user, User):
+        publish(person_topic(user.pk))
+    return response
 
 
 @login_required
@@ -60,6 +72,7 @@ def password_change_view(request: HttpRequest) -> HttpResponse:
     form = PasswordChangeForm(signed_in(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
+        publish(person_topic(signed_in(request).pk))
         messages.success(request, _("Your password is changed."))
         return redirect("account")
     return render(request, "web/password.html", {"form": form}, status=422 if form.errors else 200)
