@@ -1,6 +1,5 @@
 """Shows a program's progress on a terminal while it runs."""
 
-import subprocess
 import time
 
 from rich.console import Console
@@ -13,13 +12,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from alignment.running import ProgressTail, stop_child
+from alignment.program_process import ProgramProcess
+from alignment.progress import ProgressTail
 from pretrain.run import RunFolder
 
 
-def follow_process(
-    process: "subprocess.Popen[bytes]", folder: RunFolder, description: str, console: Console
-) -> None:
+def follow_process(process: ProgramProcess, folder: RunFolder, description: str, console: Console) -> None:
     """Draw a bar with the time left until the process ends; stop the process if we are interrupted."""
     columns = (
         TextColumn("{task.description:<20}"),
@@ -33,7 +31,7 @@ def follow_process(
     try:
         with Progress(*columns, console=console) as bars:
             bar = bars.add_task(description, total=None, unit="")
-            while process.poll() is None:
+            while process.running:
                 time.sleep(0.3)
                 row = tail.latest()
                 if row is not None:
@@ -41,5 +39,5 @@ def follow_process(
                         bar, completed=float(row["done"]), total=float(row["total"]), unit=str(row["unit"])
                     )
     finally:
-        if process.poll() is None:
-            stop_child(process)
+        if process.running:
+            process.stop()

@@ -206,6 +206,8 @@ class RoundRecipe(RecipePart):
     recompute_activations: bool = False
     """Train in a fraction of the memory, in a third more time."""
     engine: EngineConfig = EngineConfig()
+    stall_seconds: int = Field(default=1800, ge=10)
+    """A program that shows no progress for so long is stopped and tried again."""
 
     @model_validator(mode="after")
     def _a_row_fits(self) -> Self:

@@ -2,63 +2,55 @@
 
 The claim is one UPDATE guarded by state and attempt, so a message delivered twice starts nothing. The
 lease in the row is renewed while the program lives; a worker that dies stops renewing, and whoever
-advances the round gives the program to another.
+advances the round gives the program to another. A worker that cannot reach the database is in the same
+place: its program's keeper, which hears of every renewal, stops the program well before the lease ends.
 """
 
-import json
-import os
-import signal
-import subprocess
+import logging
 import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from alignment.endings import database_lost, failure_of, oom_kills, stalled
 from alignment.messages import program_moved
 from alignment.models import Program
+from alignment.program_process import leftovers_end, process_start
+from alignment.progress import ProgressTail, StallWatch
 from alignment.usage import UsageMeter
+from pretrain.failures import Failure
 from pretrain.run import RunFolder, program_command
 
+logger = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=60)
+SILENCE_SECONDS = 40.0
+"""Without a renewal for so long the program is stopped: with its grace it has ended before the lease does."""
+LATEST_RENEWAL_SECONDS = 5.0
+"""A renewal that took longer is not told to the keeper: the lease counts from its beginning."""
 RENEW_SECONDS = 1.0
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0
+MAX_RETRIES = 3
+"""How often in a row a program that got no further is tried again by itself."""
+
+LOST_DATABASE = (OperationalError, InterfaceError)
 
 
 class ProgramLost(AccordError):
     """The program is no longer this worker's: it was cancelled or given to another."""
 
 
-class ProgressTail:
-    """Reads what a run folder's metrics.jsonl gained since the last look."""
-
-    def __init__(self, folder: RunFolder, *, from_start: bool = False) -> None:
-        self._path = folder.metrics_path
-        self._offset = 0 if from_start or not self._path.exists() else self._path.stat().st_size
-
-    def latest(self) -> dict[str, int | str] | None:
-        """The newest progress row, or None where nothing came."""
-        if not self._path.exists():
-            return None
-        with self._path.open("rb") as lines:
-            lines.seek(self._offset)
-            data = lines.read()
-        complete, newline, _ = data.rpartition(b"\n")
-        self._offset += len(complete) + len(newline)
-        rows = [json.loads(line) for line in complete.splitlines() if b'"progress"' in line]
-        return rows[-1] if rows else None
-
-
 def program_claim(program_id: int, attempt: int) -> Program | None:
     """Make the program this worker's, or None where the message is void."""
     now = timezone.now()
     claimed = Program.objects.filter(id=program_id, attempt=attempt, state=Program.State.QUEUED).update(
-        state=Program.State.RUNNING, lease_expires_at=now + LEASE, started_at=now, error=""
+        state=Program.State.RUNNING, lease_expires_at=now + LEASE, started_at=now, progressed_at=now, error=""
     )
     return Program.objects.select_related("stage").get(id=program_id) if claimed else None
 
@@ -66,129 +58,142 @@ def program_claim(program_id: int, attempt: int) -> Program | None:
 def program_run(program: Program) -> None:
     """Run a claimed program to its end and record the end. Kills it if it is cancelled meanwhile."""
     folder = RunFolder(Path(program.folder))
-    _kill_leftover(program)
-    if folder.read_result() is None:
-        try:
-            returncode = _follow(program, folder)
-        except ProgramLost:
-            return
-    else:
-        returncode = 0
-    _record_end(program, folder, returncode)
-
-
-def _follow(program: Program, folder: RunFolder) -> int:
-    """Start the process, renew the lease and publish progress until it ends; its exit status."""
-    with (folder.path / "log.txt").open("ab") as log:
-        process = subprocess.Popen(
-            program_command(program.module, folder),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            cwd=settings.ACCORD_REPOSITORY,
-            env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=program.num_threads),
-            start_new_session=True,
-        )
-    mine = Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING)
-    mine.update(pid=process.pid)
-    program_moved(program.stage.round_id, program.id)
-    tail = ProgressTail(folder)
-    meter = UsageMeter(folder, process.pid)
-    renewed = time.monotonic()
+    lease = Lease(program)
+    leftovers_end(folder)
+    folder.tidy()
     try:
-        while process.poll() is None:
-            time.sleep(POLL_SECONDS)
-            if time.monotonic() - renewed < RENEW_SECONDS:
+        failure = None if folder.read_result() is not None else _follow(program, folder, lease)
+        if lease.unheard < LEASE.total_seconds():  # else another may be at work in the folder
+            folder.tidy()
+        _record_end(program, folder, failure, lease)
+    except ProgramLost as lost:
+        logger.info("%s", lost)
+        with suppress(*LOST_DATABASE):
+            if Program.objects.filter(id=program.id, state=Program.State.CANCELLED).exists():
+                folder.tidy()
+
+
+class Lease:
+    """The worker's right to a program, as its row says."""
+
+    def __init__(self, program: Program) -> None:
+        # Not the row's own words, which ask the database.
+        self.name = f"program {program.pk} ({program.name}, attempt {program.attempt})"
+        self._mine = Program.objects.filter(
+            id=program.id, attempt=program.attempt, state=Program.State.RUNNING
+        )
+        self.renewed = time.monotonic()
+
+    @property
+    def unheard(self) -> float:
+        """Seconds since the beginning of the last renewal."""
+        return time.monotonic() - self.renewed
+
+    def renew(self, **values: object) -> bool:
+        """Write `values` and renew; whether the database could be reached. Raises ProgramLost."""
+        began = time.monotonic()
+        if not self.write(lease_expires_at=timezone.now() + LEASE, **values):
+            return False
+        self.renewed = began
+        return True
+
+    def write(self, **values: object) -> bool:
+        """Write `values`; whether the database could be reached. Raises ProgramLost where it is not ours."""
+        try:
+            if not self._mine.update(**values):
+                raise ProgramLost(f"{self.name} was cancelled or given to another worker.")
+        except LOST_DATABASE as error:
+            logger.warning("%s: the database cannot be reached, trying again: %s", self.name, error)
+            # A connection that broke once never works again; the next statement opens a new one.
+            connection.close()
+            return False
+        return True
+
+
+def _follow(program: Program, folder: RunFolder, lease: Lease) -> Failure | None:
+    """Start the process, renew the lease and publish progress until it ends; why it did not finish."""
+    kills_before = oom_kills()
+    process = process_start(
+        program_command(program.module, folder),
+        log=folder.path / "log.txt",
+        environment=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=program.num_threads),
+        grace=GRACE_SECONDS,
+        silence=SILENCE_SECONDS,
+    )
+    tail = ProgressTail(folder)
+    watch = StallWatch(folder, program.stall_seconds, time.monotonic())
+    meter = UsageMeter(folder, process.pid)
+    values: dict[str, object] = {"pid": process.pid}
+    looked = -RENEW_SECONDS
+    try:
+        while process.running:
+            now = time.monotonic()
+            if now - looked < RENEW_SECONDS:
+                time.sleep(POLL_SECONDS)
                 continue
-            renewed = time.monotonic()
-            progress = tail.latest() or {}
-            values = {name: progress[name] for name in ("done", "total", "unit") if name in progress}
-            if not mine.update(lease_expires_at=timezone.now() + LEASE, **values):
-                raise ProgramLost(f"{program} was cancelled.")
+            looked = now
             meter.measure()
-            if values:
-                program_moved(program.stage.round_id, program.id)
+            quiet = watch.stalled(now)
+            if quiet is not None:
+                process.stop()
+                return stalled(folder, quiet)
+            if watch.look(now):
+                progress = tail.latest() or {}
+                values |= {name: progress[name] for name in ("done", "total", "unit") if name in progress}
+                values["progressed_at"] = timezone.now()
+            if lease.renew(**values):
+                if values:
+                    program_moved(program.stage.round_id, program.id)
+                values = {}
+                if lease.unheard < LATEST_RENEWAL_SECONDS:
+                    process.hear()
     finally:
-        if process.poll() is None:
-            stop_group(process)
-    return process.returncode
+        if process.running:
+            process.stop()
+    failure = failure_of(folder, process.returncode, oom_kills=oom_kills() - kills_before)
+    if failure is not None and lease.unheard > SILENCE_SECONDS:
+        return database_lost(lease.unheard)
+    return failure
 
 
-def _record_end(program: Program, folder: RunFolder, returncode: int) -> None:
-    result = folder.read_result()
-    finished = returncode == 0 and result is not None
+def _record_end(program: Program, folder: RunFolder, failure: Failure | None, lease: Lease) -> None:
+    """Write the end into the row, as soon as the database can be reached.
+
+    Raises ProgramLost where the program is another's by then: what it did lies in its folder.
+    """
     values: dict[str, object] = {
-        "state": Program.State.FINISHED if finished else Program.State.FAILED,
-        "result": result or {},
-        "error": "" if finished else _error_sentence(folder, returncode),
-        "finished_at": timezone.now(),
+        "error": "" if failure is None else failure.sentence,
         "pid": None,
         "lease_expires_at": None,
     }
-    progress = ProgressTail(folder, from_start=True).latest() if finished else None
+    progress = ProgressTail(folder, from_start=True).latest()
     if progress:
-        values.update({name: progress[name] for name in ("done", "total", "unit")})
-    Program.objects.filter(id=program.id, attempt=program.attempt, state=Program.State.RUNNING).update(
-        **values
-    )
+        values |= {name: progress[name] for name in ("done", "total", "unit")}
+    if failure is None:
+        values |= {"state": Program.State.FINISHED, "result": folder.read_result() or {}}
+        values["finished_at"] = timezone.now()
+    else:
+        values |= _after_failure(program, failure, done=int(progress["done"]) if progress else 0)
+    while not lease.write(**values):
+        if lease.unheard > LEASE.total_seconds():
+            raise ProgramLost(f"{lease.name} ended, but the database could not be told.")
+        time.sleep(RENEW_SECONDS)
     program_moved(program.stage.round_id, program.id)
 
 
-def _error_sentence(folder: RunFolder, returncode: int) -> str:
-    sentence = folder.read_error()
-    if sentence:
-        return sentence
-    if returncode < 0:
-        return (
-            f"The program was killed by {signal.Signals(-returncode).name}; its log is {folder.path}/log.txt."
-        )
-    return f"The program ended with status {returncode} and no result; its log is {folder.path}/log.txt."
+def _after_failure(program: Program, failure: Failure, *, done: int) -> dict[str, object]:
+    """What becomes of a program that did not finish: tried again, up to a limit, where it may pass.
 
-
-def _kill_leftover(program: Program) -> None:
-    """End the processes that an earlier, lost attempt left in this run folder."""
-    config = str(RunFolder(Path(program.folder)).config_path)
-    running = psutil.process_iter(["cmdline"])
-    _kill_all([process for process in running if config in (process.info["cmdline"] or [])])
-
-
-def stop_group(process: "subprocess.Popen[bytes]") -> None:
-    """Ask the process and its children to stop, and kill them if they do not."""
-    # torch's launcher starts its processes in groups of their own and tells them to stop itself, but cannot
-    # when it is killed.
-    children = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    _kill_all(children)
-
-
-def _kill_all(processes: list[psutil.Process]) -> None:
-    """Kill those that still run, and come back when they no longer do."""
-    for process in filter(_is_alive, processes):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    waited_since = time.monotonic()
-    while any(map(_is_alive, processes)) and time.monotonic() - waited_since < GRACE_SECONDS:
-        time.sleep(POLL_SECONDS)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    """Whether it can still do something: a zombie, whose parent has not looked yet, cannot."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def stop_child(process: "subprocess.Popen[bytes]") -> None:
-    """Ask a process of our own group to stop, and kill it if it does not."""
-    process.terminate()
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    Tries count from the last one that got further than any before it.
+    """
+    retries = 0 if done > program.furthest else program.num_retries
+    if failure.may_pass and retries < MAX_RETRIES:
+        return {
+            "state": Program.State.PENDING,
+            "num_retries": retries + 1,
+            "furthest": max(done, program.furthest),
+        }
+    ended = {"state": Program.State.FAILED, "finished_at": timezone.now()}
+    if failure.may_pass:
+        ended["error"] = f"{failure.sentence} It was tried {retries + 1} times."
+    return ended

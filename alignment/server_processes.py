@@ -6,7 +6,6 @@ them: a lock on that folder keeps a second one away.
 
 import fcntl
 import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ import psutil
 from django.conf import settings
 
 from accounts.errors import Conflict
+from alignment.program_process import ProgramProcess, process_start
 from alignment.programs import EngineConfig, ServeConfig
-from alignment.running import stop_group
 from pretrain.run import RunFolder
 
 SERVER_MODULE = "alignment.sampling.serve"
@@ -31,17 +30,17 @@ class ServerProcess:
     base_url: str
     served_name: str
     log: Path
-    process: "subprocess.Popen[bytes]"
+    process: ProgramProcess
 
     @property
     def running(self) -> bool:
         """Whether the process lives."""
-        return self.process.poll() is None
+        return self.process.running
 
     def stop(self) -> None:
         """End it and its children."""
         if self.running:
-            stop_group(self.process)
+            self.process.stop()
 
 
 def servers_folder() -> Path:
@@ -78,16 +77,11 @@ def server_start(
     port = _free_port()
     folder = RunFolder(servers_folder() / folder_name)
     folder.write_config(ServeConfig(checkpoint=checkpoint, served_name=served_name, port=port, engine=engine))
-    with (folder.path / "log.txt").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder.config_path)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            cwd=settings.ACCORD_REPOSITORY,
-            env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=engine.num_threads),
-            start_new_session=True,
-        )
+    process = process_start(
+        [sys.executable, "-m", module, str(folder.config_path)],
+        log=folder.path / "log.txt",
+        environment=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=engine.num_threads),
+    )
     return ServerProcess(
         base_url=f"http://127.0.0.1:{port}",
         served_name=served_name,

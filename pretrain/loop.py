@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pretrain.processes import any_of, is_first, num_processes, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
-from pretrain.run import ProgramConfig, ProgramError, RunFolder
+from pretrain.run import EXIT_TERMINATED, ProgramConfig, ProgramError, RunFolder
 from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
 
 B = TypeVar("B")
@@ -44,7 +44,6 @@ class Microbatches(Protocol[B_co]):
 
 
 CHECKPOINT_NAME = "checkpoint.pt"
-EXIT_TERMINATED = 128 + signal.SIGTERM
 PROGRESS_SECONDS = 1.0
 
 

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connection
 
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
+from deploy.local.child import Child
 from deploy.local.guard import MARK, SERVER, new_mark, start_guard
 from deploy.local.postgres import postgres_child, postgres_url, postgres_wait
 
@@ -150,23 +151,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[None]:
-    """PostgreSQL, for this run."""
+def database_server() -> Iterator[Child | None]:
+    """PostgreSQL, for this run; None where it is not ours."""
     if not OWN_DATABASE:
-        yield
+        yield None
         return
     server = postgres_child(
         FOLDER / "postgres", log=FOLDER / "postgres.log", environment=SERVER_ENVIRONMENT, keep_safe=False
     )
     server.start()
     postgres_wait(server)
-    yield
+    yield server
     server.stop_ask()
     server.stop_wait(10)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(database_server: None) -> None:
+def django_db_modify_db_settings(database_server: Child | None) -> None:
     """pytest-django's place to prepare the server; a database of this run's own on a shared one."""
     if not OWN_DATABASE:
         connection.settings_dict["TEST"]["NAME"] = f"test_accord_{os.getpid()}"

@@ -34,7 +34,17 @@ class Program(models.Model):
         default=0, db_default=0, help_text="How many workers vanished with it in this attempt of its stage."
     )
     lease_expires_at = models.DateTimeField(null=True)
-    pid = models.PositiveIntegerField(null=True)
+    stall_seconds = models.PositiveIntegerField(
+        default=1800, db_default=1800, help_text="Without progress for so long it is stopped and tried again."
+    )
+    progressed_at = models.DateTimeField(null=True, help_text="When metrics or log last grew.")
+    num_retries = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often it was tried again by itself since it last got further."
+    )
+    furthest = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The most that was done when a try failed."
+    )
+    pid = models.PositiveIntegerField(null=True, help_text="Of the keeper that runs it.")
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     unit = models.CharField(max_length=32, blank=True)

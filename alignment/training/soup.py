@@ -47,7 +47,9 @@ def soup_members(
 
     def measure_of_mean(members: tuple[int, ...]) -> float:
         config.out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=config.out.parent, prefix=f".{config.out.name}.soup-") as folder:
+        with tempfile.TemporaryDirectory(
+            dir=config.out.parent, prefix=f".{config.out.name}.", suffix=".writing"
+        ) as folder:
             write_mean(Path(folder), [checkpoints[member] for member in members])
             return measure(Path(folder))
 

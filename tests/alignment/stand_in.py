@@ -5,16 +5,21 @@ Real programs take seconds to import torch; what starts, follows and ends progra
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import Literal
 
 from pretrain.run import ProgramConfig, ProgramError, RunFolder, program_main
 
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120)"
+"""A process in a session of its own that does not hear."""
+
 
 class StandInConfig(ProgramConfig):
     """How the program behaves."""
 
-    behaviour: Literal["finish", "refuse", "break", "die", "hang", "cling"]
+    behaviour: Literal["finish", "refuse", "break", "die", "hang", "cling", "breed", "wait"]
     steps: int = 3
     num_processes: int = 1
 
@@ -35,6 +40,14 @@ def run(config: StandInConfig, folder: RunFolder) -> None:
         folder.progress(step + 1, config.steps, "steps")
     if config.behaviour in ("hang", "cling"):
         time.sleep(120)
+    if config.behaviour == "breed":
+        child = subprocess.Popen([sys.executable, "-S", "-c", DEAF], start_new_session=True)
+        with (folder.path / "starts.txt").open("a") as starts:
+            starts.write(f"{child.pid}\n")
+        time.sleep(120)
+    while config.behaviour == "wait" and not (folder.path / "go").exists():
+        folder.progress(1, config.steps, "steps")
+        time.sleep(0.1)
     folder.finish({"num_tokens": 7})
 
 

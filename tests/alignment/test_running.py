@@ -27,6 +27,14 @@ def run(program: Program) -> Program:
     return program
 
 
+def queued_again(program: Program) -> Program:
+    """The program as whoever advances the round hands it out anew."""
+    attempt = program.attempt + 1
+    Program.objects.filter(pk=program.pk).update(state=Program.State.QUEUED, attempt=attempt)
+    program.refresh_from_db()
+    return program
+
+
 def test_a_finished_program_leaves_its_result_and_progress(tmp_path: Path) -> None:
     program = run(make_program(tmp_path, "finish"))
     assert program.state == Program.State.FINISHED
@@ -47,11 +55,42 @@ def test_an_unexpected_error_is_named_and_its_traceback_is_in_the_log(tmp_path: 
     assert "Traceback" in (tmp_path / "log.txt").read_text()
 
 
-def test_a_killed_program_says_which_signal_it_was_and_where_its_log_is(tmp_path: Path) -> None:
+def test_a_killed_program_is_tried_again_and_then_says_which_signal_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MAX_RETRIES", 1)
     program = run(make_program(tmp_path, "die"))
+    assert (program.state, program.num_retries) == (Program.State.PENDING, 1)
+    program = run(queued_again(program))
     assert program.state == Program.State.FAILED
     assert "SIGKILL" in program.error
     assert "log.txt" in program.error
+    assert program.error.endswith("It was tried 2 times.")
+
+
+def test_a_program_that_gets_further_each_time_is_tried_on(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "die")
+    RunFolder(tmp_path).progress(5, 9, "steps")
+    Program.objects.filter(pk=program.pk).update(num_retries=3, furthest=4)
+    program = run(program)
+    assert (program.state, program.num_retries, program.furthest) == (Program.State.PENDING, 1, 5)
+    Program.objects.filter(pk=program.pk).update(num_retries=3)
+    assert run(queued_again(program)).state == Program.State.FAILED
+
+
+def test_what_a_kill_left_half_written_is_gone_after_the_end(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "finish")
+    (tmp_path / ".checkpoint.writing").mkdir()
+    (tmp_path / ".checkpoint.writing" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / ".result.json.77.writing").write_text("{")
+    RunFolder(tmp_path).metrics(1, loss=2.0)
+    with (tmp_path / "metrics.jsonl").open("a") as lines:
+        lines.write('{"kind": "progress", "do')
+    program = run(program)
+    assert (program.state, program.done) == (Program.State.FINISHED, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("log.txt", "metrics.jsonl", "result.json", "run.json", "starts.txt")
+    ]
 
 
 def test_a_message_delivered_twice_starts_the_program_once(tmp_path: Path) -> None:
@@ -121,7 +160,7 @@ def test_a_process_left_by_a_lost_attempt_is_ended_before_the_next_one(tmp_path:
     program.refresh_from_db()
     assert run(program).state == Program.State.FINISHED
     first.join(20)
-    assert not psutil.pid_exists(left_behind)
+    assert not _is_alive(left_behind)
     assert len((tmp_path / "starts.txt").read_text().split()) == 2
 
 

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from pretrain.loop import (
     CHECKPOINT_NAME,
-    EXIT_TERMINATED,
     LoopConfig,
     LoopResult,
     discard_checkpoint,
     scheduled_learning_rate,
     train,
 )
-from pretrain.run import ProgramError, RunFolder
+from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
 
 NUM_STEPS = 12
 CONFIG = LoopConfig(

@@ -5,7 +5,6 @@ this machine are downloaded only with --download; nothing else here reaches the 
 """
 
 import json
-import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,9 @@ from django.utils import timezone
 from pydantic import ValidationError
 from rich.console import Console
 
+from alignment.endings import failure_of
 from alignment.following import follow_process
+from alignment.program_process import process_start
 from alignment.programs import HARNESS_TABLE, HarnessConfig
 from pretrain.run import RunFolder
 from registry.models import Checkpoint
@@ -79,17 +80,15 @@ class Command(BaseCommand):
 
     def _run(self, folder: RunFolder, num_threads: int, *, download: bool) -> None:
         environment = settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads)
-        with (folder.path / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "alignment.sampling.harness", str(folder.config_path)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=settings.ACCORD_REPOSITORY,
-                env={**environment, OFFLINE: "0" if download else "1"},
-            )
+        process = process_start(
+            [sys.executable, "-m", "alignment.sampling.harness", str(folder.config_path)],
+            log=folder.path / "log.txt",
+            environment={**environment, OFFLINE: "0" if download else "1"},
+        )
         follow_process(process, folder, "benchmarks", Console())
-        if process.returncode != 0:
-            raise CommandError(folder.read_error() or f"lm-eval failed; its log is {folder.path}/log.txt.")
+        failure = failure_of(folder, process.returncode)
+        if failure is not None:
+            raise CommandError(failure.sentence)
 
 
 def run_folder(checkpoint: Checkpoint, now: datetime) -> RunFolder:

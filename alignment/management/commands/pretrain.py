@@ -1,6 +1,5 @@
 """`manage.py pretrain`: make a base model from a corpus and put it into the registry."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from alignment.endings import failure_of
 from alignment.following import follow_process
+from alignment.program_process import process_start
 from pretrain.config import PretrainConfig
 from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
@@ -57,19 +58,16 @@ class Command(BaseCommand):
         self._register(name, config, folder)
 
     def _run(self, folder: RunFolder, num_threads: int) -> None:
-        with (folder.path / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pretrain.train", str(folder.config_path)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=settings.ACCORD_REPOSITORY,
-                env=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads),
-            )
+        folder.tidy()
+        process = process_start(
+            [sys.executable, "-m", "pretrain.train", str(folder.config_path)],
+            log=folder.path / "log.txt",
+            environment=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads),
+        )
         follow_process(process, folder, "pretraining", Console())
-        if process.returncode != 0:
-            raise CommandError(
-                folder.read_error() or f"Pretraining failed; its log is {folder.path}/log.txt."
-            )
+        failure = failure_of(folder, process.returncode)
+        if failure is not None:
+            raise CommandError(failure.sentence)
 
     def _register(self, name: str, config: PretrainConfig, folder: RunFolder) -> None:
         result = folder.read_result() or {}

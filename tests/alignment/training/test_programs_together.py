@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from alignment.programs import DpoConfig, LoraConfig, RewardConfig, SftConfig, TrainingConfig
 from alignment.training import dpo, reward, sft
 from alignment.training.reference import CACHE_NAME
-from pretrain.loop import CHECKPOINT_NAME, EXIT_TERMINATED
+from pretrain.loop import CHECKPOINT_NAME
 from pretrain.processes import LOST, is_first, process_group
-from pretrain.run import Onlooker, ProgramError, RunFolder, program_command
+from pretrain.run import EXIT_TERMINATED, Onlooker, ProgramError, RunFolder, program_command
 from tests.alignment.training.factories import (
     REPOSITORY,
     make_base,
