@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -29,7 +30,7 @@ from webhooks.services import emit
 logger = logging.getLogger(__name__)
 
 DEFINITIONS = {definition.name.value: definition for definition in STAGES}
-MAX_LOST = 3
+MAX_LOST: int = settings.ACCORD_PROGRAM_ATTEMPTS
 """Workers that may vanish with one program before its stage fails."""
 LOCK_SPACE = 0x41434344
 RESEND_AFTER = timedelta(seconds=30)

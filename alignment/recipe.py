@@ -205,6 +205,8 @@ class RoundRecipe(RecipePart):
     """Train adapters in place of whole weights: reward model, SFT and DPO alike."""
     recompute_activations: bool = False
     """Train in a fraction of the memory, in a third more time."""
+    checkpoint_seconds: float = Field(default=300, gt=0)
+    """How often a training writes down where it is: what a crash may cost. Changes no number."""
     engine: EngineConfig = EngineConfig()
     stall_seconds: int = Field(default=1800, ge=10)
     """A program that shows no progress for so long is stopped and tried again."""

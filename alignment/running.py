@@ -28,15 +28,15 @@ from pretrain.run import RunFolder, program_command
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
-SILENCE_SECONDS = 40.0
+LEASE: timedelta = settings.ACCORD_PROGRAM_LEASE
+SILENCE_SECONDS = LEASE.total_seconds() * 2 / 3
 """Without a renewal for so long the program is stopped: with its grace it has ended before the lease does."""
-LATEST_RENEWAL_SECONDS = 5.0
+LATEST_RENEWAL_SECONDS = LEASE.total_seconds() / 12
 """A renewal that took longer is not told to the keeper: the lease counts from its beginning."""
 RENEW_SECONDS = 1.0
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 10.0
-MAX_RETRIES = 3
+GRACE_SECONDS = LEASE.total_seconds() / 6
+MAX_RETRIES: int = settings.ACCORD_PROGRAM_ATTEMPTS
 """How often in a row a program that got no further is tried again by itself."""
 
 LOST_DATABASE = (OperationalError, InterfaceError)

@@ -62,6 +62,7 @@ def training_options(stage: Stage, name: str, variant: VariantRecipe) -> dict[st
         "num_processes": recipe.num_processes,
         "lora": recipe.lora,
         "recompute_activations": recipe.recompute_activations,
+        "checkpoint_seconds": recipe.checkpoint_seconds,
     }
 
 

@@ -8,7 +8,7 @@ which then stops the children in order.
 import pwd
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Child:
     """What asks it to finish and go."""
     inherited: Sequence[int] = ()
     """File descriptors it inherits, such as a listening socket."""
+    make_way: Callable[[], None] | None = None
+    """Called before each start: ends what an earlier run of it may have left behind."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -45,6 +47,8 @@ class Child:
     def start(self) -> None:
         """Start the process. Raises StackError if its program cannot be run."""
         assert not self.is_running(), self.name
+        if self.make_way is not None:
+            self.make_way()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._log_shorten()
         with self.log.open("ab") as log:

@@ -60,16 +60,14 @@ def postgres_child(
 ) -> Child:
     """Make `folder` ready and return the server as a child that has yet to be started.
 
-    A server that an earlier crash left behind is ended first. With `keep_safe` off the server does not
-    wait for the disk: faster, for data that need not outlive the machine. Raises StackError.
+    A server that an earlier crash left behind is ended before each start. With `keep_safe` off the server
+    does not wait for the disk: faster, for data that need not outlive the machine. Raises StackError.
     """
     server_user = _server_user(folder)
     if server_user is not None:
         _let_through(folder.parent, server_user)
         _let_read(installation(), server_user)
-    if (folder / "PG_VERSION").exists():
-        _leftovers_end(folder)
-    else:
+    if not (folder / "PG_VERSION").exists():
         _create(folder, server_user, environment)
     _socket_folder_make(folder, server_user)
     settings = {
@@ -89,6 +87,7 @@ def postgres_child(
         folder=folder,
         user_id=server_user,
         stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
+        make_way=lambda: _leftovers_end(folder),
     )
 
 

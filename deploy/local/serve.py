@@ -1,6 +1,6 @@
 """Runs the local stack until Ctrl-C.
 
-    python -m deploy.local.serve [--until-stdin-closes]
+    python -m deploy.local.serve [--until-stdin-closes] [--most-restarts N]
 
 Everything lies under ACCORD_VAR (by default `var`). Where one runs there already, this says where it
 answers and ends with status 0.
@@ -19,7 +19,7 @@ from typing import NoReturn
 from accord.env import var_folder
 from deploy.local.errors import StackError
 from deploy.local.state import lock_take, state_read
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervisor import MOST_RESTARTS, RESTART_SECONDS, Supervisor
 
 SECONDS_FOR_ANOTHER = 120.0
 """How long to wait for another start to get ready, or for an earlier run to be gone."""
@@ -39,7 +39,8 @@ def main() -> int:
         lock = _lock_or_running(var)
         if lock is None:
             return 0
-        _serve(Supervisor(var, lock=lock, say=_say), until_stdin_closes=arguments.until_stdin_closes)
+        supervisor = Supervisor(var, lock=lock, say=_say, most_restarts=arguments.most_restarts)
+        _serve(supervisor, until_stdin_closes=arguments.until_stdin_closes)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -99,6 +100,13 @@ def _arguments() -> argparse.Namespace:
         "--until-stdin-closes",
         action="store_true",
         help="stop when standard input ends: for programs that start the stack and may die",
+    )
+    parser.add_argument(
+        "--most-restarts",
+        type=int,
+        default=MOST_RESTARTS,
+        metavar="N",
+        help=f"give up when one part dies more often than this within {RESTART_SECONDS:.0f} seconds",
     )
     return parser.parse_args()
 

@@ -7,26 +7,38 @@ when this process dies. A stack that runs already is used and left running.
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from accord.env import REPOSITORY, process_environment
 from deploy.local.errors import StackError
 from deploy.local.state import StackState, state_read
+from deploy.local.supervisor import MOST_RESTARTS
 
 SECONDS_TO_START = 300.0
+SERVE = (sys.executable, "-m", "deploy.local.serve")
 
 
 @contextmanager
-def local_stack(var: Path) -> Iterator[StackState]:
-    """Run the stack whose data lie in `var`, for as long as the block lasts. Raises StackError."""
+def local_stack(
+    var: Path,
+    *,
+    most_restarts: int = MOST_RESTARTS,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[StackState]:
+    """Run the stack whose data lie in `var`, for as long as the block lasts. Raises StackError.
+
+    `most_restarts` is how often one part may die within a minute; `environment` changes what the stack's
+    processes inherit of ours.
+    """
     var.mkdir(parents=True, exist_ok=True)
     (var / "log").mkdir(exist_ok=True)
     with (var / "log" / "serve.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local.serve", "--until-stdin-closes"],
-            env=process_environment({"ACCORD_VAR": str(var.resolve())}),
+            [*SERVE, "--until-stdin-closes", "--most-restarts", str(most_restarts)],
+            env=process_environment({**environment, "ACCORD_VAR": str(var.resolve())}),
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=log,

@@ -37,21 +37,28 @@ SECONDS_TO_FINISH = 5.0
 
 MOST_RESTARTS = 5
 RESTART_SECONDS = 60.0
-"""More than MOST_RESTARTS of one part within so many seconds end the stack."""
+"""More deaths of one part within so many seconds end the stack, unless it is told another number."""
+
+LONGEST_PAUSE = 8.0
+"""Before a part that keeps dying is started again, in seconds."""
 
 
 class Supervisor:
     """One run of the local stack."""
 
-    def __init__(self, var: Path, *, lock: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, var: Path, *, lock: int, say: Callable[[str], None], most_restarts: int = MOST_RESTARTS
+    ) -> None:
         self.var = var
         self._lock = lock
         self._say = say
+        self._most_restarts = most_restarts
         self._mark = new_mark(var)
         self._guard: Guard | None = None
         self._servers: list[Child] = []
         self._programs: list[Child] = []
         self._deaths: dict[str, deque[float]] = {}
+        self._due: dict[str, float] = {}
         self._listener: socket.socket | None = None
         self._began = time.monotonic()
         self._urls = {"database": "", "redis": "", "web": ""}
@@ -85,7 +92,7 @@ class Supervisor:
         while True:
             for child in [*self._servers, *self._programs]:
                 if not child.is_running():
-                    self._restart(child)
+                    self._restart_when_due(child)
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def stop(self) -> None:
@@ -172,18 +179,26 @@ class Supervisor:
                 raise StackError(f"The web server did not start. {web.log} ends:\n{web.log_tail()}")
             time.sleep(0.05)
 
-    def _restart(self, child: Child) -> None:
+    def _restart_when_due(self, child: Child) -> None:
+        """At once after a first death, after a growing pause where a part keeps dying: others go on."""
         now = time.monotonic()
+        if child.name not in self._due:
+            self._due[child.name] = now + self._pause_after_death(child, now)
+        if now < self._due[child.name]:
+            return
+        del self._due[child.name]
+        self._say(f"{child.name} died (see {child.log}); it is started again.")
+        child.start()
+        self._state_write()
+
+    def _pause_after_death(self, child: Child, now: float) -> float:
         deaths = self._deaths.setdefault(child.name, deque())
         deaths.append(now)
         while now - deaths[0] > RESTART_SECONDS:
             deaths.popleft()
-        if len(deaths) > MOST_RESTARTS:
+        if len(deaths) > self._most_restarts:
             raise StackError(f"{child.name} keeps dying. {child.log} ends:\n{child.log_tail()}")
-        time.sleep(0.0 if len(deaths) == 1 else 2.0 ** (len(deaths) - 2))
-        self._say(f"{child.name} died (see {child.log}); it is started again.")
-        child.start()
-        self._state_write()
+        return 0.0 if len(deaths) == 1 else min(LONGEST_PAUSE, 2.0 ** (len(deaths) - 2))
 
     def _state_write(self) -> None:
         children = [*self._servers, *self._programs]

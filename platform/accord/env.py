@@ -45,6 +45,10 @@ class Environment:
     """Networks (`10.1.0.0/16`) that webhooks may reach although they are not public."""
     webhook_ports: tuple[int, ...]
     """Ports that webhooks may reach."""
+    program_lease_seconds: int
+    """How long a program is its worker's after the worker's last sign of life."""
+    program_attempts: int
+    """How often a program may lose its worker before its round fails."""
 
 
 def settings_module_default() -> None:
@@ -75,6 +79,8 @@ def read_environment() -> Environment:
         import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
         webhook_networks=_networks("WEBHOOK_NETWORKS"),
         webhook_ports=_ports("WEBHOOK_PORTS"),
+        program_lease_seconds=_number("PROGRAM_LEASE_SECONDS", 60),
+        program_attempts=_number("PROGRAM_ATTEMPTS", 3),
     )
 
 

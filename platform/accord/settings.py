@@ -1,5 +1,7 @@
 """Django's settings, made from `accord.env` alone."""
 
+from datetime import timedelta
+
 from accord.env import REPOSITORY, database_settings, program_environment, read_environment
 from accord.languages import interface_languages
 
@@ -113,6 +115,8 @@ ACCORD_IMPORT_MAX_BYTES = ENV.import_max_bytes
 ACCORD_IMPORT_MAX_ROWS = ENV.import_max_rows
 ACCORD_WEBHOOK_NETWORKS = ENV.webhook_networks
 ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
+ACCORD_PROGRAM_LEASE = timedelta(seconds=ENV.program_lease_seconds)
+ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
 ACCORD_PROGRAM_ENVIRONMENT = program_environment
 
 LOGGING = {

@@ -62,9 +62,10 @@ def test_data_outlives_a_killed_server_whose_children_still_run(folder: Path) ->
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
 
-    another = started(folder)
+    server.start()
+    postgres_wait(server)
     assert execute(folder, "SELECT number FROM kept") == [(7,)]
-    stop(another)
+    stop(server)
 
 
 def test_a_server_left_behind_is_ended_before_another_starts(folder: Path) -> None:
