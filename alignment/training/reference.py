@@ -9,6 +9,7 @@ that no last bit depends on who that was. Of another reference or another precis
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,12 +71,16 @@ def logprobs_of_responses(
 def whole_use(path: Path) -> Iterator[None]:
     """Keep the cache to this program while the block runs, to all of its processes; other programs wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    # The folder itself is locked: a file for the lock alone would stay behind.
+    lock = os.open(path.parent, os.O_RDONLY)
+    try:
         if is_first():
             fcntl.flock(lock, fcntl.LOCK_EX)
         wait_for_all()
         yield
         wait_for_all()
+    finally:
+        os.close(lock)
 
 
 def read_cache(path: Path, reference: str) -> dict[str, Tensor]:

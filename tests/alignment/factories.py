@@ -35,20 +35,27 @@ def make_program(
     state: Program.State = Program.State.QUEUED,
     stage: Stage | None = None,
     num_processes: int = 1,
+    seconds: float = 0.0,
+    **values: object,
 ) -> Program:
-    """A program of a round's DPO stage that behaves as told."""
+    """A program of a round's DPO stage that behaves as told, after so many seconds of work."""
     stage = stage or make_round().stages.get(name=Stage.Name.DPO)
     run_folder = RunFolder(folder)
     run_folder.write_config(
-        StandInConfig.model_validate({"behaviour": behaviour, "num_processes": num_processes})
+        StandInConfig.model_validate(
+            {"behaviour": behaviour, "num_processes": num_processes, "seconds": seconds}
+        )
     )
     return Program.objects.create(
-        stage=stage,
-        name=f"program-{stage.programs.count()}",
-        module="tests.alignment.stand_in",
-        queue="training",
-        group=0,
-        folder=str(folder),
-        state=state,
-        attempt=1,
+        **{
+            "stage": stage,
+            "name": f"program-{stage.programs.count()}",
+            "module": "tests.alignment.stand_in",
+            "queue": "training",
+            "group": 0,
+            "folder": str(folder),
+            "state": state,
+            "attempt": 1,
+            **values,
+        }
     )

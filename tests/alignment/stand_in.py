@@ -21,6 +21,8 @@ class StandInConfig(ProgramConfig):
 
     behaviour: Literal["finish", "refuse", "break", "die", "hang", "cling", "breed", "wait"]
     steps: int = 3
+    seconds: float = 0.0
+    """How long it works before it behaves."""
     num_processes: int = 1
 
 
@@ -30,6 +32,7 @@ def run(config: StandInConfig, folder: RunFolder) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with (folder.path / "starts.txt").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
+    time.sleep(config.seconds)
     if config.behaviour == "refuse":
         raise ProgramError("The data is too small: give more rows.")
     if config.behaviour == "break":

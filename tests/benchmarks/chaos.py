@@ -140,9 +140,7 @@ def disturb(site: ChaosSite, recipe: RoundRecipe, killer: Killer, findings: Find
             return
         found = site.checkpoints(slug)
         findings.different += [
-            f"{slug}-{name}"
-            for name in sorted(expected | found)
-            if expected.get(name) != found.get(name)
+            f"{slug}-{name}" for name in sorted(expected | found) if expected.get(name) != found.get(name)
         ]
         site.manage("retire_models", "--project", slug)
 
@@ -245,7 +243,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--json", type=Path, required=True, help="the report")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0, help="the report says where that was not enough")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="the report says where that was not enough"
+    )
     parser.add_argument("--size", choices=sorted(SIZES), default="full", help="how much a round computes")
     parser.add_argument("--gap", type=float, default=None, help="mean seconds between two kills")
     parser.add_argument("--keep", type=Path, default=None, help="put the stack's data here and keep them")

@@ -78,9 +78,7 @@ class Killer:
         if not self._kill():
             return  # those still wanted do not run yet
         self._mean_gap = (
-            self._first_gap
-            if progress != self._progress
-            else min(LONGEST_MEAN_GAP, self._mean_gap * GROWTH)
+            self._first_gap if progress != self._progress else min(LONGEST_MEAN_GAP, self._mean_gap * GROWTH)
         )
         self._progress = progress
         self._due = time.monotonic() + self._gap()

@@ -57,9 +57,7 @@ class RoundEnd:
 class ChaosSite:
     """What one can ask of the stack from outside, also while its parts are being killed."""
 
-    def __init__(
-        self, state: StackState, var: Path, folder: Path, *, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, state: StackState, var: Path, folder: Path, *, environment: Mapping[str, str]) -> None:
         """`folder` is for inputs; `environment` is what the stack was started with."""
         self.var = var
         self.folder = folder
