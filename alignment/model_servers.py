@@ -16,6 +16,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from alignment.programs import EngineConfig
 from alignment.server_processes import SERVER_MODULE, ServerProcess, server_start
 from alignment.serving import (
@@ -35,7 +37,7 @@ from registry.services import Served, deployment_mark_live, deployment_mark_read
 logger = logging.getLogger(__name__)
 
 State = Deployment.State
-MAX_STARTS = 3
+MAX_STARTS: int = settings.ACCORD_PROGRAM_ATTEMPTS
 ACTIVE = (State.REQUESTED, State.STARTING, State.READY, State.LIVE)
 
 

@@ -1,4 +1,4 @@
-"""Settings of a Celery worker whose broker does what brokers do: `DJANGO_SETTINGS_MODULE=tests.alignment.broker_faults`.
+"""Settings, for DJANGO_SETTINGS_MODULE, of a Celery worker whose broker does what brokers do.
 
 The broker is a real Valkey. With `BROKER_FAULT=twice` every message is put into its queue two times, as two
 deliveries; with `BROKER_FAULT=late` a message that no worker has begun within a second is given to another.

@@ -1,9 +1,9 @@
 """Chaos: `python -m tests.benchmarks.chaos --kills 100 --json FILE [--seed N]`.
 
 Boots a local stack of its own in a temporary folder and runs a small round undisturbed. Then rounds with the
-same data while web, workers, advancers, programs, vLLM, Valkey and PostgreSQL are killed with -9, people judge
-over HTTP in another project, and a receiver counts the webhooks. All rounds must end, with the same weights to
-the last bit; no judgement and no event may be lost or doubled; nothing may be left behind.
+same data while web, workers, advancers, programs, vLLM, Valkey and PostgreSQL are killed with -9, people
+judge over HTTP in another project, and a receiver counts the webhooks. All rounds must end, with the same
+weights to the last bit; no judgement and no event may be lost or doubled; nothing may be left behind.
 """
 
 import argparse

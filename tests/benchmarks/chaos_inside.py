@@ -1,4 +1,4 @@
-"""What the chaos benchmark does inside Django, on a stack's database: `python -m tests.benchmarks.chaos_inside`.
+"""What the chaos benchmark does inside Django, on its stack: `python -m tests.benchmarks.chaos_inside`.
 
     fill --project SLUG --people N --comparisons N --overlap N    prints the people as [[id, token], …]
     listen --url URL                                              a webhook endpoint for rounds and judgements

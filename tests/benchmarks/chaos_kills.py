@@ -1,7 +1,7 @@
 """Kills parts of a local stack with -9, at random times from a seed.
 
-Comes in: where the stack's data lie, and a seed. Goes out: who was killed, and when. Times differ between runs
-of one seed, since what runs at a time does; the gaps and the choices are the seed's.
+Comes in: where the stack's data lie, and a seed. Goes out: who was killed, and when. Runs of one seed differ,
+since what runs at a time does; the gaps and the choices are the seed's.
 """
 
 import os
@@ -46,7 +46,7 @@ PARTS = {
 """By kind, the names of the supervisor's children."""
 
 GROWTH = 1.25
-"""The mean gap grows by so much with each kill that nothing was finished since, so that a round ends at all."""
+"""How much the mean gap grows with each kill since which nothing was finished: a round must end at all."""
 
 LONGEST_MEAN_GAP = 30.0
 

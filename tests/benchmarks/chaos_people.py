@@ -81,7 +81,7 @@ class PeopleAtWork:
     def _work(self) -> None:
         try:
             run(self._people, self._all())
-        except BaseException as error:  # told to the thread that waits for the people
+        except BaseException as error:  # noqa: BLE001  # told to the thread that waits for the people
             self._failed = error
 
     async def _all(self) -> None:
