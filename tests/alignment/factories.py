@@ -1,6 +1,8 @@
 """Rows that alignment tests start from."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from alignment.models import Program, Round, Stage
 from alignment.recipe import tiny
@@ -35,16 +37,14 @@ def make_program(
     state: Program.State = Program.State.QUEUED,
     stage: Stage | None = None,
     num_processes: int = 1,
-    seconds: float = 0.0,
-    **values: object,
+    until: Path | None = None,
+    values: Mapping[str, object] = MappingProxyType({}),
 ) -> Program:
-    """A program of a round's DPO stage that behaves as told, after so many seconds of work."""
+    """A program of a round's DPO stage that behaves as told once there is the file `until`."""
     stage = stage or make_round().stages.get(name=Stage.Name.DPO)
     run_folder = RunFolder(folder)
     run_folder.write_config(
-        StandInConfig.model_validate(
-            {"behaviour": behaviour, "num_processes": num_processes, "seconds": seconds}
-        )
+        StandInConfig.model_validate({"behaviour": behaviour, "num_processes": num_processes, "until": until})
     )
     return Program.objects.create(
         **{

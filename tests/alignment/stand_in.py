@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Literal
 
 from pretrain.run import ProgramConfig, ProgramError, RunFolder, program_main
@@ -21,8 +22,8 @@ class StandInConfig(ProgramConfig):
 
     behaviour: Literal["finish", "refuse", "break", "die", "hang", "cling", "breed", "wait"]
     steps: int = 3
-    seconds: float = 0.0
-    """How long it works before it behaves."""
+    until: Path | None = None
+    """It works until there is this file."""
     num_processes: int = 1
 
 
@@ -32,7 +33,8 @@ def run(config: StandInConfig, folder: RunFolder) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with (folder.path / "starts.txt").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
-    time.sleep(config.seconds)
+    while config.until is not None and not config.until.exists():
+        time.sleep(0.05)
     if config.behaviour == "refuse":
         raise ProgramError("The data is too small: give more rows.")
     if config.behaviour == "break":

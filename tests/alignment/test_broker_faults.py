@@ -71,8 +71,11 @@ def worker(
     redis.Redis.from_url(broker).flushall()
 
 
-def make_sampling(folder: Path, *, num_shards: int, seconds: float) -> Round:
-    """A running round of which only rejection sampling is left: shards, and what gathers them."""
+def make_sampling(folder: Path, *, num_shards: int, until: Path | None = None) -> Round:
+    """A running round of which only rejection sampling is left: shards, and what gathers them.
+
+    Programs end once there is the file `until`.
+    """
     round_ = make_round()
     stage = round_.stages.get(name=Stage.Name.REJECTION_SAMPLING)
     round_.stages.exclude(pk=stage.pk).update(state=Stage.State.FINISHED)
@@ -84,11 +87,11 @@ def make_sampling(folder: Path, *, num_shards: int, seconds: float) -> Round:
             "finish",
             state=Program.State.PENDING,
             stage=stage,
-            seconds=seconds,
-            attempt=0,
+            until=until,
+            values={"attempt": 0},
         )
     gathering = {"name": "sampling", "group": 1, "attempt": 0}
-    make_program(folder / "gather", "finish", state=Program.State.PENDING, stage=stage, **gathering)
+    make_program(folder / "gather", "finish", state=Program.State.PENDING, stage=stage, values=gathering)
     Endpoint.objects.create(url="http://127.0.0.1/", secret="", events=["round.finished"])
     return round_
 
@@ -130,7 +133,7 @@ def received(*workers: Child) -> Counter[str]:
 
 
 def test_every_message_delivered_twice_changes_nothing(worker: Worker, tmp_path: Path) -> None:
-    round_ = make_sampling(tmp_path / "run", num_shards=4, seconds=0.5)
+    round_ = make_sampling(tmp_path / "run", num_shards=4)
     first = worker("twice")
     with ends_well(round_, first):
         pass
@@ -141,18 +144,18 @@ def test_a_message_that_another_worker_gets_after_the_visibility_timeout_changes
     worker: Worker, tmp_path: Path
 ) -> None:
     """The first worker has one thread: what it took beside the running program waits, and is given away."""
-    round_ = make_sampling(tmp_path / "run", num_shards=3, seconds=8.0)
+    round_ = make_sampling(tmp_path / "run", num_shards=3, until=tmp_path / "go")
     first = worker("late", concurrency=1)
     wait_until(lambda: num_begun(round_) > 0, first)
-    time.sleep(1.1)
     second = worker("late", concurrency=2)
     with ends_well(round_, first):
-        pass
+        wait_until(lambda: num_begun(round_) == 3, second)
+        (tmp_path / "go").touch()
     assert max(received(first, second).values()) > 1
 
 
 def test_a_broker_emptied_in_mid_round_loses_nothing(worker: Worker, broker: str, tmp_path: Path) -> None:
-    round_ = make_sampling(tmp_path / "run", num_shards=4, seconds=1.0)
+    round_ = make_sampling(tmp_path / "run", num_shards=4, until=tmp_path / "go")
     first = worker("none", concurrency=1)
     wait_until(lambda: num_begun(round_) > 0, first)
     assert redis.Redis.from_url(broker).flushall()
@@ -160,3 +163,4 @@ def test_a_broker_emptied_in_mid_round_loses_nothing(worker: Worker, broker: str
     waited = timezone.now() - RESEND_AFTER - timedelta(seconds=1)
     with ends_well(round_, first):
         Program.objects.filter(state=Program.State.QUEUED).update(started_at=waited)
+        (tmp_path / "go").touch()

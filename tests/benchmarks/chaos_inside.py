@@ -11,6 +11,7 @@ stack's environment.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def main() -> None:
     checked.add_argument("--project", required=True)
     checked.add_argument("--acknowledged", type=Path, required=True)
     arguments = vars(parser.parse_args())
-    work = {"fill": fill, "listen": listen, "check": check}[arguments.pop("command")]
-    json.dump(work(**arguments), sys.stdout)
+    work: dict[str, Callable[..., object]] = {"fill": fill, "listen": listen, "check": check}
+    json.dump(work[arguments.pop("command")](**arguments), sys.stdout)
 
 
 def fill(project: str, people: int, comparisons: int, overlap: int) -> list[tuple[int, str]]:
