@@ -8,6 +8,7 @@ weights to the last bit; no judgement and no event may be lost or doubled; nothi
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def main() -> int:
         findings.orphans += processes_of(var)
         findings.temporary_files = temporary_files(var)
     report = {
-        "device": f"{platform.processor() or platform.machine()}, {platform.python_version()}",
+        "device": device(),
         "commit": commit(),
         "seed": arguments.seed,
         **as_report(findings),
@@ -221,6 +222,11 @@ def people_wanted() -> list[str]:
     """The options of `chaos_inside fill`."""
     options = {"--people": NUM_PEOPLE, "--comparisons": NUM_COMPARISONS, "--overlap": OVERLAP}
     return [part for name, value in options.items() for part in (name, str(value))]
+
+
+def device() -> str:
+    """Where it was measured, and what else the machine had to do."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f}"
 
 
 def commit() -> str:

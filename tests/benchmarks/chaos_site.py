@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -77,7 +77,7 @@ class ChaosSite:
         """One of the commands of `chaos_inside`."""
         return json.loads(self._run("-m", "tests.benchmarks.chaos_inside", *map(str, arguments)))
 
-    def query(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Row]:
+    def query(self, statement: LiteralString, parameters: tuple[object, ...] = ()) -> list[Row]:
         """The rows of a query, on a new connection where the server was killed meanwhile."""
         give_up = time.monotonic() + SECONDS_TO_RECONNECT
         while True:
@@ -90,6 +90,11 @@ class ChaosSite:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def execute(self, statement: LiteralString) -> None:
+        """A statement of our own, whose rows nobody wants."""
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def close(self) -> None:
         """Let the connection go."""
