@@ -7,6 +7,7 @@ database in some seconds, by PostgreSQL's own log of statements.
 """
 
 import argparse
+import itertools
 import json
 import re
 import sys
@@ -102,7 +103,7 @@ def spent(stages: Sequence[tuple[str, float, float]], works: Sequence[Work]) -> 
     edges = sorted(edge for edge in times if first <= edge <= last)
     totals: Counter[str] = Counter()
     gaps: Counter[str] = Counter()
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         kinds = {work.kind for work in works if work.begin <= begin and end <= work.end}
         kind = next((kind for kind in ("computation", "start", "end") if kind in kinds), None)
         if kind is not None:
