@@ -4,14 +4,20 @@ Services say no by raising an AccordError with a status and a sentence for peopl
 The API turns the same errors into JSON by itself; what fails before it gets there is JSON here.
 """
 
+import sys
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.errors import AccordError
+
+RETRY_SECONDS = 1
+"""What programs are told to wait when the database is away: it is back in a moment, or not soon."""
 
 _TITLES = {
     400: gettext_lazy("That request made no sense"),
@@ -20,6 +26,7 @@ _TITLES = {
     409: gettext_lazy("Somebody was faster"),
     422: gettext_lazy("Something does not fit"),
     500: gettext_lazy("Something broke on our side"),
+    503: gettext_lazy("Not just now"),
 }
 
 
@@ -60,10 +67,22 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: our mistake; the log has the details."""
+    """500: our mistake; the log has the details. 503 where the database was away: asking again helps."""
+    if isinstance(sys.exc_info()[1], InterfaceError | OperationalError):
+        return _database_away(request)
     return error_page(
         request, 500, _("It has been written down. Try again in a moment; nothing you saved is lost.")
     )
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    """503, without asking the database who it is that is told."""
+    sentence = _("The database is away. Nothing you saved is lost: try again in a few seconds.")
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": sentence}, status=503, headers=headers)
+    context = {"status": 503, "title": _TITLES[503], "sentence": sentence}
+    return HttpResponse(render_to_string("web/error.html", context), status=503, headers=headers)
 
 
 def error_page(request: HttpRequest, status: int, sentence: str) -> HttpResponse:

@@ -25,6 +25,7 @@ from pretrain.run import RunFolder
 from tests.benchmarks.chaos import SIZES, commit, device, say
 from tests.benchmarks.chaos_site import ChaosSite, chaos_recipe
 
+KINDS = ("computation", "start", "end")
 IDLE_SECONDS = 20.0
 SECONDS_TO_REST = 5.0
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*):\s+([^\n]*)")
@@ -96,26 +97,27 @@ def spent(stages: Sequence[tuple[str, float, float]], works: Sequence[Work]) -> 
 
     `stages` are (name, begin, end).
     """
-    first, last = min(begin for _, begin, _ in stages), max(end for _, _, end in stages)
+    opening, closing = min(begin for _, begin, _ in stages), max(end for _, _, end in stages)
     times = {edge for _, *both in stages for edge in both} | {
         e for work in works for e in (work.begin, work.end)
     }
-    edges = sorted(edge for edge in times if first <= edge <= last)
-    totals: Counter[str] = Counter()
-    gaps: Counter[str] = Counter()
+    edges = sorted(edge for edge in times if opening <= edge <= closing)
+    totals = dict.fromkeys(KINDS, 0.0)
+    gaps: dict[str, float] = {}
     for begin, end in itertools.pairwise(edges):
         kinds = {work.kind for work in works if work.begin <= begin and end <= work.end}
-        kind = next((kind for kind in ("computation", "start", "end") if kind in kinds), None)
+        kind = next((kind for kind in KINDS if kind in kinds), None)
         if kind is not None:
             totals[kind] += end - begin
         else:
-            gaps[next((name for name, b, e in stages if b <= begin < e), "between stages")] += end - begin
+            stage = next((name for name, first, last in stages if first <= begin < last), "between stages")
+            gaps[stage] = gaps.get(stage, 0.0) + end - begin
     return Spent(
-        total=last - first,
+        total=closing - opening,
         start=totals["start"],
         computation=totals["computation"],
         end=totals["end"],
-        gaps=dict(gaps),
+        gaps=gaps,
     )
 
 
