@@ -45,7 +45,7 @@ STACK_ENVIRONMENT = {
 """A machine on which everything dies all the time is no reason to give up, nor to wait long."""
 
 SIZES = {
-    "short": RoundSize(num_epochs=2, num_prompts=10, checkpoint_seconds=0.5),
+    "short": RoundSize(num_epochs=2, num_prompts=10, checkpoint_seconds=0.5, undisturbed_until_gate=True),
     "full": RoundSize(num_epochs=12, num_prompts=40, checkpoint_seconds=1.0),
 }
 MEAN_GAPS = {"short": 3.0, "full": 4.0}
@@ -101,24 +101,26 @@ def chaos(arguments: argparse.Namespace, var: Path, folder: Path) -> Findings:
         state = stack.enter_context(local_stack(var, most_restarts=MANY, environment=environment))
         site = ChaosSite(state, var, folder, environment=environment)
         stack.callback(site.close)
-        recipe = chaos_recipe(SIZES[arguments.size])
+        size = SIZES[arguments.size]
         say("pretraining the base")
         site.write_inputs()
         tokens = site.inside("fill", "--project", JUDGING, *people_wanted())
         site.inside("listen", "--url", hook.url)
         until = time.monotonic() + 60 * arguments.minutes
         say("the undisturbed round")
-        calm = site.follow(site.launch("calm", recipe), until=until, meanwhile=lambda _: None)
+        calm_recipe = chaos_recipe(size, gate_closed=size.undisturbed_until_gate)
+        calm = site.follow(site.launch("calm", calm_recipe), until=until, meanwhile=lambda _: None)
         findings = Findings(undisturbed=calm)
         say(f"{calm.state} after {calm.seconds:.0f} s {calm.error}")
-        if calm.state != "finished":
+        if calm.state != ("at its gate" if size.undisturbed_until_gate else "finished"):
             findings.problems.append(f"The undisturbed round did not finish: {calm.error}")
             return findings
-        site.manage("retire_models", "--project", "calm")
+        if calm.state == "finished":
+            site.manage("retire_models", "--project", "calm")
         people = PeopleAtWork(site.host, site.port, JUDGING, tokens)
         with people:
             killer = Killer(var, seed=arguments.seed, kills=arguments.kills, mean_gap=arguments.gap)
-            disturb(site, recipe, killer, findings, until)
+            disturb(site, chaos_recipe(size), killer, findings, until)
         look_at_people(site, people, hook, findings, folder)
         look_at_processes(site, findings)
     return findings

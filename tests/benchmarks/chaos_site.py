@@ -18,7 +18,7 @@ import psycopg
 
 from accord.env import REPOSITORY, process_environment
 from alignment.programs import OptimizerConfig, SamplingConfig
-from alignment.recipe import RoundRecipe
+from alignment.recipe import GateRecipe, RoundRecipe
 from deploy.local.stack import stack_environment
 from deploy.local.state import StackState
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
@@ -40,6 +40,8 @@ class RoundSize:
     num_prompts: int
     """Of rejection sampling."""
     checkpoint_seconds: float
+    undisturbed_until_gate: bool = False
+    """The undisturbed round ends with its last weights: nobody asks how it is deployed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,11 @@ class ChaosSite:
         self.manage("pretrain", "--recipe", recipe, "--name", BASE, "--corpus", self.folder / "corpus.jsonl")
 
     def launch(self, slug: str, recipe: RoundRecipe) -> int:
-        """A project with the same data as all others, and its round; the round's number in the database."""
+        """A project with the same data as all others, and its round; the round's number in the database.
+
+        What earlier rounds computed is forgotten, else this one would take it over.
+        """
+        self.execute("DELETE FROM alignment_artifact")
         self.manage("create_project", slug)
         self.manage("import_prompts", self.folder / "prompts.jsonl", "--project", slug)
         self.manage("import_preferences", self.folder / "preferences.jsonl", "--project", slug)
@@ -134,7 +140,7 @@ class ChaosSite:
         while True:
             (row,) = self.query(PROGRESS, (round_id,))
             state, progress = str(row[0]), int(row[1])
-            if state != "running" or time.monotonic() > until:
+            if state != "running" or bool(row[2]) or time.monotonic() > until:
                 break
             meanwhile(progress)
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -142,7 +148,7 @@ class ChaosSite:
         stages = self.query(STAGES, (round_id,))
         error = "; ".join(f"{name}: {error}" for name, _, error in stages if error)
         if state == "running":
-            error = f"The time given was over. {error}"
+            state, error = ("at its gate", "") if row[2] else (state, f"The time given was over. {error}")
         return RoundEnd(
             round_id=round_id,
             state=state,
@@ -179,6 +185,8 @@ SELECT r.state, (
 ) + (
     SELECT count(*) FROM alignment_program p JOIN alignment_stage s ON s.id = p.stage_id
     WHERE s.round_id = r.id AND p.state = 'finished'
+), EXISTS (
+    SELECT FROM alignment_stage s WHERE s.round_id = r.id AND s.name = 'gate' AND s.state = 'waiting'
 ) FROM alignment_round r WHERE r.id = %s
 """
 
@@ -188,7 +196,7 @@ FROM alignment_stage WHERE round_id = %s ORDER BY position
 """
 
 
-def chaos_recipe(size: RoundSize) -> RoundRecipe:
+def chaos_recipe(size: RoundSize, *, gate_closed: bool = False) -> RoundRecipe:
     """Everything real, every number small; long enough that programs are killed at their work as well."""
     toy = toy_recipe()
     optimizer = OptimizerConfig(learning_rate=1e-3, num_epochs=size.num_epochs, batch_size=16)
@@ -204,5 +212,6 @@ def chaos_recipe(size: RoundSize) -> RoundRecipe:
             "name": "chaos",
             "rejection": rejection,
             "checkpoint_seconds": size.checkpoint_seconds,
+            **({"gate": GateRecipe(min_reward_accuracy=1.0)} if gate_closed else {}),
         }
     )
