@@ -23,7 +23,7 @@ from typing import Any
 from accord.env import REPOSITORY
 from alignment.recipe import RoundRecipe
 from deploy.local.stack import local_stack
-from tests.benchmarks.chaos_kills import Killer
+from tests.benchmarks.chaos_kills import WEIGHTS, Killer
 from tests.benchmarks.chaos_people import PeopleAtWork, heard, num_lost_and_doubled
 from tests.benchmarks.chaos_site import ChaosSite, RoundEnd, RoundSize, chaos_recipe
 from tests.benchmarks.chaos_traces import num_model_servers, processes_of, stray_programs, temporary_files
@@ -119,7 +119,13 @@ def chaos(arguments: argparse.Namespace, var: Path, folder: Path) -> Findings:
             site.manage("retire_models", "--project", "calm")
         people = PeopleAtWork(site.host, site.port, JUDGING, tokens)
         with people:
-            killer = Killer(var, seed=arguments.seed, kills=arguments.kills, mean_gap=arguments.gap)
+            killer = Killer(
+                var,
+                seed=arguments.seed,
+                kills=arguments.kills,
+                mean_gap=arguments.gap,
+                victims=arguments.victims,
+            )
             disturb(site, chaos_recipe(size), killer, findings, until)
         look_at_people(site, people, hook, findings, folder)
         look_at_processes(site, findings)
@@ -256,6 +262,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--size", choices=sorted(SIZES), default="full", help="how much a round computes")
     parser.add_argument("--gap", type=float, default=None, help="mean seconds between two kills")
+    parser.add_argument("--victims", nargs="+", choices=sorted(WEIGHTS), default=list(WEIGHTS))
     parser.add_argument("--keep", type=Path, default=None, help="put the stack's data here and keep them")
     chosen = parser.parse_args(arguments)
     chosen.gap = chosen.gap or MEAN_GAPS[chosen.size]

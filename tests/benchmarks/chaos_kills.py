@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,8 +54,11 @@ LONGEST_MEAN_GAP = 30.0
 class Killer:
     """Kills one victim after the other when their times have come."""
 
-    def __init__(self, var: Path, *, seed: int, kills: int, mean_gap: float) -> None:
+    def __init__(
+        self, var: Path, *, seed: int, kills: int, mean_gap: float, victims: Sequence[str] = tuple(WEIGHTS)
+    ) -> None:
         """`kills` in all, `mean_gap` seconds apart in the mean while the round makes progress."""
+        self.victims = victims
         self.by_victim: Counter[str] = Counter()
         self.log: list[tuple[float, str, int]] = []
         """When (seconds since the epoch), which kind, which process."""
@@ -99,8 +102,8 @@ class Killer:
 
     def _kinds(self) -> list[str]:
         """All, or those that have not been killed yet where no kill is to spare."""
-        unharmed = [kind for kind in WEIGHTS if not self.by_victim[kind]]
-        return unharmed if unharmed and self.left <= len(unharmed) else list(WEIGHTS)
+        unharmed = [kind for kind in self.victims if not self.by_victim[kind]]
+        return unharmed if unharmed and self.left <= len(unharmed) else list(self.victims)
 
     def _victims(self, kind: str) -> list[int]:
         if kind in PARTS:
