@@ -38,7 +38,7 @@ SECONDS_TO_SETTLE = 120.0
 """After the last round: what a killed sender had in hand is sent again when its lease is over."""
 
 STACK_ENVIRONMENT = {
-    "PROGRAM_LEASE_SECONDS": "6",
+    "PROGRAM_LEASE_SECONDS": "15",
     "PROGRAM_ATTEMPTS": str(MANY),
     "WEBHOOK_NETWORKS": "127.0.0.0/8",
 }
