@@ -1,7 +1,6 @@
 """Reads over rounds: progress, reports, logs, curves."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +13,7 @@ from alignment.best_of_k import best_of_k_report
 from alignment.models import Program, Round, Stage
 from alignment.overrides import overrides_report
 from annotation.models import Project
-from pretrain.run import RunFolder
 
-LOG_BYTES = 20_000
 GATHERS = "alignment.sampling.gathering"
 """Its result repeats what the shards of rejection sampling did."""
 QUALITY_PROGRAM = "quality"
@@ -186,38 +183,6 @@ def _reused(round_: Round) -> list[str]:
     return [f"{stage}/{name}" for stage, name in names]
 
 
-def program_log(program: Program) -> str:
-    """The end of the program's log."""
-    path = Path(program.folder) / "log.txt"
-    if not path.exists():
-        return ""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - LOG_BYTES))
-        return log.read().decode(errors="replace")
-
-
-def program_curve(program: Program, name: str, *, num_points: int = 200) -> list[tuple[int, float]]:
-    """(step, value) of one metric, thinned to at most `num_points`."""
-    rows = [
-        (int(row["step"]), float(row[name]))
-        for row in RunFolder(Path(program.folder)).read_metrics("metrics")
-        if name in row and row[name] is not None
-    ]
-    stride = max(1, len(rows) // num_points)
-    return rows[::stride]
-
-
-def program_samples(program: Program, *, num_samples: int = 5) -> list[dict[str, Any]]:  # Any: JSON rows
-    """The newest sampled answers that the program showed."""
-    return list(RunFolder(Path(program.folder)).read_metrics("sample"))[-num_samples:]
-
-
 def recipe_text(round_: Round) -> str:
     """The whole recipe, to read."""
     return json.dumps(round_.recipe, indent=2)
-
-
-def stage_rows(round_: Round) -> Iterator[tuple[Stage, StageProgress, list[Program]]]:
-    """Each stage with its progress and programs, in order."""
-    for stage in round_.stages.prefetch_related("programs"):
-        yield stage, stage_progress(stage), list(stage.programs.all())

@@ -6,15 +6,22 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.auth import signed_in
 from accounts.errors import AccordError
 from accounts.models import User
 from alignment.charts import curve_chart
+from alignment.console.programs import program_page
+from alignment.console.recipe_tables import recipe_tables
+from alignment.console.round_list import round_rows, rounds_listed
+from alignment.console.rounds import round_page, rounds_detailed
 from alignment.data_gate.shown import data_gate_shown
 from alignment.evaluation_figures import evaluation_figures
 from alignment.forms import LaunchForm
@@ -24,22 +31,19 @@ from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RecipeError, parse_recipe
 from alignment.selectors import (
     best_of_k,
-    program_curve,
-    program_log,
-    program_samples,
     quality_report,
     recipe_text,
     round_report,
     rounds,
-    stage_rows,
     win_rate_history,
 )
 from alignment.services import gate_override, gate_reject, round_cancel, round_launch, stage_retry
+from annotation.models import Project
 
 TRAINS = ("alignment.training.sft", "alignment.training.dpo", "alignment.training.reward")
 """Programs that learn from examples."""
 
-CURVES = ("loss", "accuracy", "margin", "learning_rate", "grad_norm")
+ROUNDS_ON_A_PAGE = 25
 
 
 def signed_in_admin(request: HttpRequest) -> User:
@@ -53,9 +57,23 @@ def signed_in_admin(request: HttpRequest) -> User:
 @login_required
 @require_GET
 def round_list(request: HttpRequest) -> HttpResponse:
-    """All rounds, newest first."""
+    """Rounds, newest first, a page of them. Asked for by htmx it is only what changes."""
     signed_in_admin(request)
-    return render(request, "alignment/round_list.html", {"rounds": rounds()})
+    project, state = request.GET.get("project", ""), request.GET.get("state", "")
+    page = Paginator(rounds_listed(project=project, state=state), ROUNDS_ON_A_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "page": page,
+        "rows": round_rows(list(page), timezone.now()),
+        "projects": Project.objects.filter(rounds__isnull=False).distinct().order_by("name"),
+        "states": Round.State.choices,
+        "project": project,
+        "state": state,
+        "filters": urlencode({"project": project, "state": state}),
+    }
+    live = request.headers.get("HX-Request") == "true"
+    return render(request, "alignment/_rounds_live.html" if live else "alignment/round_list.html", context)
 
 
 @login_required
@@ -86,11 +104,11 @@ def round_new(request: HttpRequest) -> HttpResponse:
 @require_GET
 def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One round. Asked for by htmx it is only what changes while the round runs."""
-    round_ = admins_row(signed_in(request), rounds(), pk, project="project")
+    round_ = admins_row(signed_in(request), rounds_detailed(), pk, project="project")
     report = round_report(round_)
     context = {
+        **round_page(round_, timezone.now()),
         "round": round_,
-        "stage_rows": list(stage_rows(round_)),
         "report": report,
         "quality": quality_report(round_),
         "best_of_k": best_of_k_chart(round_),
@@ -98,11 +116,19 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "recipe": recipe_text(round_),
         "data_gate": data_gate_shown(round_),
         "overrides": round_overrides(round_),
-        "gate": round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first(),
-        "failed": round_.stages.filter(state=Stage.State.FAILED).first(),
+        "recipe_tables": recipe_tables(round_.recipe),
+        **_decisions(round_),
     }
     live = request.headers.get("HX-Request") == "true"
     return render(request, "alignment/_round_live.html" if live else "alignment/round_detail.html", context)
+
+
+def _decisions(round_: Round) -> dict[str, Stage | None]:
+    """The stages that wait for an admin: a closed gate, one that failed."""
+    stages = list(round_.stages.all())
+    gates = [each for each in stages if each.name == Stage.Name.GATE and each.state == Stage.State.WAITING]
+    failed = [each for each in stages if each.state == Stage.State.FAILED]
+    return {"gate": next(iter(gates), None), "failed": next(iter(failed), None)}
 
 
 def best_of_k_chart(round_: Round) -> dict[str, Any] | None:  # Any: of a template
@@ -122,14 +148,9 @@ def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One program: what it was told, its curves, samples and log."""
     programs = Program.objects.select_related("stage__round__project")
     program = admins_row(signed_in(request), programs, pk, project="stage__round__project")
-    curves = {name: program_curve(program, name) for name in CURVES}
     context = {
+        **program_page(program, timezone.now()),
         "program": program,
-        "curves": [
-            curve_chart(name.replace("_", " "), points) for name, points in curves.items() if len(points) > 1
-        ],
-        "samples": program_samples(program),
-        "log": program_log(program),
         "result": json.dumps(program.result, indent=2),
         "learns": program.module.startswith(TRAINS),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from accounts.models import User
+from alignment.models import Program
 from tests.e2e.sample_models import newest_policy
 from tests.e2e.sample_site import SampleSite
 from webhooks.models import Endpoint
@@ -91,9 +92,15 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="round-gate", path=f"/rounds/{site.gate.round_id}/", person=admin),
         Look(name="gate-pairs", path=f"/stages/{site.gate.pk}/pairs/", person=admin),
         Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
+        Look(name="program", path=f"/programs/{_running(site).pk}/", person=admin),
         Look(name="round-new", path="/rounds/new/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),
     ]
+
+
+def _running(site: SampleSite) -> Program:
+    """A program in the middle."""
+    return Program.objects.filter(stage__round=site.round, state=Program.State.RUNNING)[0]
 
 
 def _open_all(page: Page) -> None:

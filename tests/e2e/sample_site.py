@@ -28,6 +28,7 @@ from annotation.services import (
 from annotation.services.administration import project_update
 from registry.models import Checkpoint
 from tests.e2e.sample_checks import checks_and_their_judgements
+from tests.e2e.sample_console import make_running_programs
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
@@ -233,6 +234,7 @@ def _round(project: Project, base: Checkpoint, admin: User, folder: Path) -> Rou
                 started_at=now,
             )
     _quality(round_, folder)
+    make_running_programs(round_, folder)
     round_.stages.filter(name=Stage.Name.REJECTION_SAMPLING).update(result=_sampled())
     round_.stages.filter(name=Stage.Name.EVALUATION).update(result=sample_evaluation())
     return round_

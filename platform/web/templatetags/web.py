@@ -41,6 +41,14 @@ def count(number: float | None) -> str:
 
 
 @register.filter
+def rate(number: float | None) -> str:
+    """How many a second: "12,480", "31", "3.2", "0.045"; a dash for None."""
+    if number is None:
+        return "–"
+    return f"{number:,.0f}" if abs(number) >= 10 else f"{number:.2g}"
+
+
+@register.filter
 def percent(share: float | None) -> str:
     """A share as "71.4%"; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f}%"
