@@ -7,15 +7,19 @@ from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
 
 METRICS = ("loss", "accuracy", "margin", "reward_margin", "kl", "learning_rate", "grad_norm")
 """In the order in which they are shown, where a program has them."""
+LEARNED = METRICS[:5]
+"""Those that say what a run has learned, not how it was told to."""
 SHARES = ("accuracy",)
 NUM_POINTS = 160
 NUM_SERIES = 6
 
 
-def metric_plots(runs: Mapping[str, Sequence[Row]], *, most: int = len(METRICS)) -> list[Plot]:
+def metric_plots(
+    runs: Mapping[str, Sequence[Row]], metrics: Sequence[str] = METRICS, *, most: int = len(METRICS)
+) -> list[Plot]:
     """A diagram for each metric that the runs have told twice or more, with how they stand."""
     plots = []
-    for metric in METRICS:
+    for metric in metrics:
         lines = [
             Line(name=f"{name}: {points[-1].y:.4g}", series=place % NUM_SERIES + 1, points=thinned(points))
             for place, (name, rows) in enumerate(runs.items())

@@ -17,6 +17,8 @@ SILENT_AFTER = timedelta(seconds=10)
 UNTAKEN_AFTER = timedelta(seconds=15)
 IDLE_AFTER = timedelta(minutes=10)
 """Loading a large model takes minutes without a word."""
+NAMED = 3
+"""Programs that a sentence names; the others it counts."""
 DISK_SHARE, DISK_BYTES = 0.05, 2 * 2**30
 """Below either the disk is nearly full."""
 
@@ -53,23 +55,28 @@ def program_problems(program: Program, now: datetime) -> list[Problem]:
 
 
 def _silent(programs: Sequence[Program], now: datetime) -> Iterator[Problem]:
-    for program in programs:
-        heard = heard_at(program)
-        if heard is None or now - heard < SILENT_AFTER:
-            continue
-        yield Problem(
-            level="error",
-            title=_("No sign of life from %(name)s") % {"name": program.name},
-            text=_(
-                "Its worker said nothing for %(silent)s s: it was stopped, or lost the database. Another "
-                "takes the program over in %(left)s s and goes on from the last checkpoint."
-            )
-            % {
-                "silent": round((now - heard).total_seconds()),
-                "left": max(0, round((heard + LEASE - now).total_seconds())),
-            },
-            program=program,
+    """All in one: a worker that was killed ran several."""
+    heard = {program: moment for program in programs if (moment := heard_at(program)) is not None}
+    silent = [program for program, moment in heard.items() if now - moment >= SILENT_AFTER]
+    if not silent:
+        return
+    latest = max(heard[program] for program in silent)
+    names = ", ".join(program.name for program in silent[:NAMED])
+    if len(silent) > NAMED:
+        names = _("%(names)s and %(number)s more") % {"names": names, "number": len(silent) - NAMED}
+    yield Problem(
+        level="error",
+        title=_("No sign of life from %(name)s") % {"name": names},
+        text=_(
+            "The worker said nothing for %(silent)s s: it was stopped, or lost the database. Another takes "
+            "over in %(left)s s and goes on from the last checkpoint."
         )
+        % {
+            "silent": round((now - latest).total_seconds()),
+            "left": max(0, round((latest + LEASE - now).total_seconds())),
+        },
+        program=silent[0],
+    )
 
 
 def _idle(programs: Sequence[Program], now: datetime) -> Iterator[Problem]:

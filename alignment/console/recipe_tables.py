@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from alignment.recipe import RECIPES, RoundRecipe
 
 JsonValue = Any  # Any: JSON
+NAMES = {
+    "reward": "Reward model",
+    "rejection": "Rejection sampling",
+    "sft": "SFT",
+    "dpo": "DPO",
+    "lora": "LoRA",
+}
+"""Parts and fields that are not called what they are in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,7 @@ class RecipeTable:
 
 def recipe_tables(recipe: Mapping[str, JsonValue]) -> list[RecipeTable]:
     """Every part of the recipe, first what belongs to no part."""
+    recipe = _ordered(recipe)
     name = str(recipe.get("name", ""))
     usual = RECIPES[name]().model_dump(mode="json") if name in RECIPES else _field_defaults(RoundRecipe)
     single = {key: value for key, value in recipe.items() if not _is_part(value)}
@@ -64,6 +73,14 @@ def recipe_tables(recipe: Mapping[str, JsonValue]) -> list[RecipeTable]:
                 defaults = default if isinstance(default, Sequence) else []
                 tables.append(_table(_words(key), value, [*defaults, *[None] * len(value)][: len(value)]))
     return tables
+
+
+def _ordered(recipe: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """In the order in which the recipe is written down, which the database does not keep."""
+    try:
+        return RoundRecipe.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:  # of an earlier version
+        return recipe
 
 
 def _is_part(value: JsonValue) -> bool:
@@ -116,7 +133,7 @@ def _field_defaults(model: type[BaseModel]) -> dict[str, JsonValue]:
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ").replace(".", " · ").capitalize()
+    return NAMES.get(key) or key.replace("_", " ").replace(".", " · ").capitalize()
 
 
 def _said(value: JsonValue) -> str:

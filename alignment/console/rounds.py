@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.text import capfirst
 
-from alignment.console.curves import metric_plots
+from alignment.console.curves import LEARNED, metric_plots
 from alignment.console.graph import Graph, ProgramShown, StageShown, stage_graph
 from alignment.console.problems import problems
 from alignment.console.programs import SHORT_LOG_BYTES, ProgramNow, log, metrics, program_now
@@ -147,7 +147,7 @@ def _curves(stages: Sequence[Stage], active: Stage | None) -> list[Curves]:
             if program.module.startswith(TRAINING) and program.state != Program.State.PENDING
         ]
         runs = {program.name: metrics(program) for program in programs[:MOST_SHOWN]}
-        plots = metric_plots(runs, most=CURVES_ACTIVE if trains_now else CURVES_ENDED)
+        plots = metric_plots(runs, LEARNED, most=CURVES_ACTIVE if trains_now else CURVES_ENDED)
         if plots:
             found.append(Curves(stage=stage, plots=plots))
     return found

@@ -138,7 +138,8 @@ def _programs(stage: Stage, folder: Path) -> list[Program]:
 def _models(base: Checkpoint, rounds: list[Round]) -> list[Checkpoint]:
     """Six models a round in their lines of descent; the policy of each."""
     names = {"reward": "reward_model", "sft-1": "sft", "sft-2": "sft", "dpo-1": "dpo", "dpo-2": "dpo"}
-    policies, links = [], []
+    policies: list[Checkpoint] = []
+    links: list[CheckpointParent] = []
     for round_ in rounds[:-1]:
         made = Checkpoint.objects.bulk_create(
             Checkpoint(
