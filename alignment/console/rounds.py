@@ -115,7 +115,7 @@ def _shown(stage: Stage) -> StageShown:
             pk=program.pk,
             name=program.name,
             state=program.state,
-            reused=getattr(program, "reused_from_id", None) is not None,
+            reused=program.reused_from_id is not None,
         )
         for program in stage.programs.all()
     ]
