@@ -120,7 +120,8 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         **_decisions(round_),
     }
     live = request.headers.get("HX-Request") == "true"
-    return render(request, "alignment/_round_live.html" if live else "alignment/round_detail.html", context)
+    template = "alignment/_round_live.html" if live else "alignment/round_detail.html"
+    return render(request, template, {**context, "live": live})
 
 
 def _decisions(round_: Round) -> dict[str, Stage | None]:

@@ -59,7 +59,8 @@ def round_page(round_: Round, now: datetime) -> dict[str, Any]:  # Any: of a tem
     """What the page shows besides the round's report; `round_` is one of `rounds_detailed`."""
     stages = list(round_.stages.all())
     rows = [(stage, stage_progress(stage), list(stage.programs.all())) for stage in stages]
-    active = active_stage(stages) if round_.state == Round.State.RUNNING else None
+    under_way = round_.state in (Round.State.RUNNING, Round.State.PAUSED)
+    active = active_stage(stages) if under_way else None
     current = None if active is None else stage_now(active, next(row[1] for row in rows if row[0] is active))
     followed = _followed(stages, active)
     return {

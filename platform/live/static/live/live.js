@@ -1,12 +1,15 @@
 /* Keeps parts of a page as they are on the server.
  *
  *   <div id="…" data-live="/rounds/5/" data-topics="round:5" data-again="12">
+ *   <div id="…" data-live-part>
  *
  * data-live is where the part comes from (asked for with the header HX-Request), data-topics what changes it, and
- * data-again after how many seconds it changes although nothing happens; none for never. A hidden tab holds no
- * connection and asks for nothing: browsers have six connections for a site, and nobody looks. When it is seen
- * again, when the computer wakes, and after each break the part is asked for once, so what was missed does not
- * matter. Where events do not come, it is asked for every half minute.
+ * data-again after how many seconds it changes although nothing happens; none for never. What the answer holds
+ * as data-live-part goes where the page has an element of that id: buttons in the heading, say.
+ *
+ * A hidden tab holds no connection and asks for nothing: browsers have six connections for a site, and nobody
+ * looks. When it is seen again, when the computer wakes, and after each break the part is asked for once, so what
+ * was missed does not matter. Where events do not come, it is asked for every half minute.
  */
 
 import { atEnd, morph } from "./morph.js";
@@ -81,11 +84,13 @@ class Part {
   }
 
   show(text) {
-    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(this.element.id);
-    if (!fresh) return;
-    morph(this.element, document.importNode(fresh, true));
-    if (window.htmx) window.htmx.process(this.element);
-    this.element.dispatchEvent(new CustomEvent("live:shown", { bubbles: true }));
+    const answer = new DOMParser().parseFromString(text, "text/html");
+    for (const fresh of [answer.getElementById(this.element.id), ...answer.querySelectorAll("[data-live-part]")]) {
+      const shown = fresh && document.getElementById(fresh.id);
+      if (!shown) continue;
+      morph(shown, document.importNode(fresh, true));
+      if (window.htmx) window.htmx.process(shown);
+    }
   }
 }
 
