@@ -7,9 +7,9 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Field, Header, Path, Router, Schema, Status
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from accounts.auth import request_user
 from annotation.models import Assignment, Flag, Judgement, Project, Side
@@ -49,26 +49,30 @@ Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-class SchemaIn(Schema):
+# Those of the loop are pydantic's own, written by `_reply`: what django-ninja adds reads attributes of
+# models, and took a tenth of the time of a request.
+
+
+class SchemaIn(BaseModel):
     """What clients send: unknown fields are refused, so that a misspelt one is not lost in silence."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class MessageOut(Schema):
+class MessageOut(BaseModel):
     """One message of the context."""
 
     role: str
     content: str
 
 
-class AnswerOut(Schema):
+class AnswerOut(BaseModel):
     """One of the two answers."""
 
     content: str
 
 
-class ComparisonOut(Schema):
+class ComparisonOut(BaseModel):
     """A comparison in the caller's hands until `expires_at`."""
 
     id: int
@@ -82,7 +86,7 @@ class ComparisonOut(Schema):
     draft: dict[str, Any]  # Any: as DraftIn
 
 
-class NextOut(Schema):
+class NextOut(BaseModel):
     """The comparison handed out."""
 
     comparison: ComparisonOut
@@ -95,7 +99,7 @@ class SafetyIn(SchemaIn):
     right: Reasons = ()
 
 
-class SafetyOut(Schema):
+class SafetyOut(BaseModel):
     """What is unsafe in each answer."""
 
     left: list[str]
@@ -115,7 +119,7 @@ class JudgementIn(SchemaIn):
     safety: SafetyIn = SafetyIn()
 
 
-class FeedbackOut(Schema):
+class FeedbackOut(BaseModel):
     """How a judgement did whose right answer is known; `explanation` is Markdown."""
 
     is_right: bool
@@ -125,7 +129,7 @@ class FeedbackOut(Schema):
     explanation: str
 
 
-class JudgementOut(Schema):
+class JudgementOut(BaseModel):
     """The judgement as it is kept; with feedback where it was a check and the project gives one."""
 
     id: int
@@ -217,11 +221,11 @@ def project_read(request: HttpRequest, slug: str) -> Project:
 
 
 @router.post("/projects/{slug:slug}/next", response={200: NextOut, 204: None})
-def next_comparison(request: HttpRequest, slug: str) -> NextOut | Status[None]:
+def next_comparison(request: HttpRequest, slug: str) -> HttpResponse | Status[None]:
     """The comparison in hand, else a new one; 204 where there is none for the caller."""
     annotator = request_user(request)
     assignment = comparison_next(project_for(annotator, slug), annotator)
-    return Status(204, None) if assignment is None else next_out(assignment)
+    return Status(204, None) if assignment is None else _reply(200, next_out(assignment))
 
 
 @router.post("/comparisons/{comparison_id}/judgement", response={200: JudgementOut, 201: JudgementOut})
@@ -230,7 +234,7 @@ def judgement_create(
     comparison_id: Id,
     body: JudgementIn,
     idempotency_key: Annotated[Key, Header(alias="Idempotency-Key")],
-) -> Status[JudgementOut]:
+) -> HttpResponse:
     """Judge: 201, or 200 and the same judgement where this key has been used for it."""
     judgement, created = judgement_submit(
         comparison_id=comparison_id,
@@ -247,7 +251,7 @@ def judgement_create(
             safety=SafetyFlags(left=body.safety.left, right=body.safety.right),
         ),
     )
-    return Status(201 if created else 200, _judgement_out(judgement))
+    return _reply(201 if created else 200, _judgement_out(judgement))
 
 
 @router.put("/comparisons/{comparison_id}/draft", response=DraftOut)
@@ -284,6 +288,10 @@ def flag(request: HttpRequest, comparison_id: Id, body: FlagIn) -> Status[None]:
         comment=body.comment,
     )
     return Status(204, None)
+
+
+def _reply(status: int, body: BaseModel) -> HttpResponse:
+    return HttpResponse(body.model_dump_json(), status=status, content_type="application/json; charset=utf-8")
 
 
 def next_out(assignment: Assignment) -> NextOut:

@@ -21,6 +21,7 @@ from annotation.services.checking import WorkStopped, check_hand_out, must_quali
 from annotation.services.exposure import refuse_not_opted_in, refuse_overexposed
 from annotation.services.masking import message_masked
 from annotation.services.statements import (
+    AtWork,
     Search,
     at_work,
     comparison_lock,
@@ -29,7 +30,7 @@ from annotation.services.statements import (
     place_renew,
     place_take,
 )
-from annotation.services.waiting import own_queue, ready_pair_take, wait_end, wait_note
+from annotation.services.waiting import ready_pair_take, wait_end, wait_note
 
 State = Assignment.State
 IN_HAND = "assignment_one_in_hand"
@@ -81,7 +82,7 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
                 return active
             refuse_overexposed(project, annotator)
             check = check_hand_out(project, annotator, work, _lease_end(project))
-            return check or _own_or_shared(project, annotator, work.reserved)
+            return check or _own_or_shared(project, annotator, work)
         except IntegrityError as error:
             if not breaks(error, IN_HAND):
                 raise
@@ -102,7 +103,7 @@ def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
         has_checks = project.gold_share or (work.member is not None and must_qualify(project, work.member))
         if has_checks or project.sensitive:
             return None
-        if own_queue(project, annotator).ready is not None:
+        if work.ready is not None:
             return None
         try:
             reserved = _renew(work.reserved, project, annotator, State.RESERVED)
@@ -225,20 +226,19 @@ def _renew(
     return None
 
 
-def _own_or_shared(project: Project, annotator: User, reserved: Assignment | None) -> Assignment | None:
+def _own_or_shared(project: Project, annotator: User, work: AtWork) -> Assignment | None:
     """A pair that was written for this person, else what was kept for them, else one of everybody's; how
     long they wait is noted."""
-    queue = own_queue(project, annotator)
-    own = ready_pair_take(project, annotator, queue)
+    own = ready_pair_take(project, annotator, work)
     if own is not None:
         return own
-    assignment = _renew(reserved, project, annotator, State.ACTIVE) or _lease(
+    assignment = _renew(work.reserved, project, annotator, State.ACTIVE) or _lease(
         project, annotator, State.ACTIVE
     )
-    if assignment is None and not wait_note(project, annotator, queue):
+    if assignment is None and not wait_note(project, annotator, work):
         # Another window of theirs was handed one at the same moment: that one it is.
         return comparison_next(project, annotator)
-    if assignment is not None and queue.waiting_since is not None:
+    if assignment is not None and work.waiting_since is not None:
         wait_end(project, annotator)
     return assignment
 

@@ -7,12 +7,17 @@ Every annotator waits for these. PostgreSQL runs each in a tenth of a millisecon
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.rows import Row, columns, fetch_one, load, num_columns
 from annotation.models import Assignment, Check, Comparison, Membership, Project, Response
+
+STALE = timedelta(seconds=60)
+"""Who did not look for so long was not waiting: the page asks every few seconds."""
 
 ASSIGNMENT = columns(Assignment, "a")
 MEMBER = columns(Membership, "m")
@@ -26,6 +31,13 @@ HELD = f"""
 SELECT {MEMBER}, {ASSIGNMENT}, {columns(Assignment, "ahead")}, (
     SELECT max(id) FROM annotation_assignment
     WHERE annotator_id = %(annotator)s AND project_id = %(project)s
+), (
+    SELECT id FROM annotation_pairrequest
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND state = 'ready'
+    ORDER BY ready_at LIMIT 1
+), (
+    SELECT since FROM annotation_wait
+    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND seen_at > %(stale)s
 )
 FROM (VALUES (%(annotator)s, %(project)s)) AS person (annotator_id, project_id)
 LEFT JOIN annotation_membership m ON m.user_id = person.annotator_id AND m.project_id = person.project_id
@@ -121,18 +133,26 @@ class AtWork:
     """What is kept for them to come next, whether or not its time has run out."""
     latest: int | None
     """The id of the assignment made for them last."""
+    ready: int | None
+    """The oldest pair that was written for them."""
+    waiting_since: datetime | None
+    """None where they have had something to judge."""
 
 
 def at_work(project: Project, annotator: User) -> AtWork:
     """Where the annotator is in the project."""
-    row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk})
+    stale = timezone.now() - STALE
+    row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk, "stale": stale})
     assert row is not None
     held_at = num_columns(Membership)
+    latest, ready, waiting_since = row[-3:]
     return AtWork(
         member=_member(row, 0),
         held=_assignment(row, held_at),
         reserved=_assignment(row, held_at + num_columns(Assignment)),
-        latest=row[-1],
+        latest=latest,
+        ready=ready,
+        waiting_since=waiting_since,
     )
 
 

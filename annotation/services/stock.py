@@ -12,7 +12,7 @@ from accounts.errors import AccordError
 from annotation.asking import ClientFor, impatient_client
 from annotation.models import Assignment, Comparison, Project, Wait
 from annotation.pairing import Sampling, comparisons_generate
-from annotation.services.waiting import STALE
+from annotation.services.statements import STALE
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """What comes before the shared comparisons: a person's own pairs that are ready. And how long people wait."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -9,21 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.rows import columns, fetch_one, load, num_columns
 from annotation.models import Assignment, Comparison, PairRequest, Project, Response, Wait
-
-STALE = timedelta(seconds=60)
-"""Who did not look for so long was not waiting: the page asks every few seconds."""
-
-# Both are rare, so that one statement over two small indexes tells most people that there is neither.
-QUEUE = """
-SELECT r.id, w.since FROM (SELECT 1) one
-LEFT JOIN LATERAL (
-    SELECT id FROM annotation_pairrequest
-    WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND state = 'ready'
-    ORDER BY ready_at LIMIT 1
-) r ON true
-LEFT JOIN annotation_wait w
-    ON w.annotator_id = %(annotator)s AND w.project_id = %(project)s AND w.seen_at > %(stale)s
-"""
+from annotation.services.statements import AtWork
 
 TAKE = f"""
 UPDATE annotation_pairrequest p
@@ -55,33 +40,15 @@ UPDATE annotation_pairrequest SET comparison_id = %(comparison)s WHERE id = %(re
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class OwnQueue:
-    """What is there for one person alone."""
-
-    ready: int | None
-    """The oldest pair that was written for them."""
-    waiting_since: datetime | None
-    """None where they have had something to judge."""
-
-
-def own_queue(project: Project, annotator: User) -> OwnQueue:
-    """One statement; see `OwnQueue`."""
-    wanted = {"annotator": annotator.pk, "project": project.pk, "stale": timezone.now() - STALE}
-    row = fetch_one(QUEUE, wanted)
-    assert row is not None
-    return OwnQueue(ready=row[0], waiting_since=row[1])
-
-
-def ready_pair_take(project: Project, annotator: User, queue: OwnQueue) -> Assignment | None:
+def ready_pair_take(project: Project, annotator: User, work: AtWork) -> Assignment | None:
     """Hand the person their ready pair; None where there is none, or another window was faster.
 
     Ends their wait. Raises IntegrityError where they hold another comparison.
     """
-    if queue.ready is None:
+    if work.ready is None:
         return None
     with transaction.atomic():
-        row = fetch_one(TAKE, {"request": queue.ready, "now": timezone.now(), "since": queue.waiting_since})
+        row = fetch_one(TAKE, {"request": work.ready, "now": timezone.now(), "since": work.waiting_since})
         if row is None:
             return None
         request = load(PairRequest, row)
@@ -119,14 +86,14 @@ def pair_hand_out(request: PairRequest, project: Project, annotator: User) -> As
     return assignment
 
 
-def wait_note(project: Project, annotator: User, queue: OwnQueue) -> bool:
+def wait_note(project: Project, annotator: User, work: AtWork) -> bool:
     """The person asked and there was nothing: they wait from now on, or still. One statement.
 
     False, and nothing is noted, where by now they hold something.
     """
     now = timezone.now()
     wanted = {"project": project.pk, "annotator": annotator.pk, "now": now}
-    return fetch_one(NOTE, {**wanted, "since": queue.waiting_since or now}) is not None
+    return fetch_one(NOTE, {**wanted, "since": work.waiting_since or now}) is not None
 
 
 def wait_end(project: Project, annotator: User) -> None:

@@ -14,12 +14,16 @@ from contextvars import copy_context
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
+from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.http import FileResponse, StreamingHttpResponse
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.log import log_response
+from django.utils.module_loading import import_string
 
 Message = Mapping[str, Any]  # Any: as ASGI has it
 Receive = Callable[[], Awaitable[Message]]
@@ -37,8 +41,22 @@ class ThreadedHandler(ASGIHandler):
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """All of it synchronous, whatever Django's handler asks for."""
+        """All of it synchronous, whatever Django's handler asks for; and a second chain, for programs."""
         super().load_middleware(is_async=False)
+        chain = convert_exception_to_response(self._get_response)
+        for name in reversed(settings.ACCORD_PROGRAM_MIDDLEWARE):
+            chain = convert_exception_to_response(import_string(name)(chain))
+        self._program_chain = chain
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """By the whole chain for people, by the short one for programs."""
+        if not _is_program(request):
+            return super().get_response(request)
+        response: HttpResponseBase = self._program_chain(request)
+        response._resource_closers.append(request.close)  # type: ignore[attr-defined]  # as Django's own does
+        if response.status_code >= 400:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
 
     async def handle(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, from its body to the last byte of its answer."""
@@ -119,6 +137,15 @@ class ThreadedHandler(ASGIHandler):
                 return
             put({"type": "http.response.body", "body": part, "more_body": True})
         put({"type": "http.response.body"})
+
+
+def _is_program(request: HttpRequest) -> bool:
+    """Whether it can only be let in by a bearer token: there is no session to look for."""
+    return (
+        request.path_info.startswith("/api/")
+        and "HTTP_COOKIE" not in request.META
+        and request.META.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
+    )
 
 
 async def _gone(receive: Receive) -> None:
