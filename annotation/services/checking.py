@@ -117,7 +117,8 @@ UPDATE annotation_membership m
 SET paused_at = %(now)s, paused_by_id = NULL,
     pause_reason = format('%%s of the latest %%s checks right', right_ones, done)
 FROM counted
-WHERE m.id = %(member)s AND m.paused_at IS NULL AND done >= %(num)s AND right_ones < %(below)s * done
+WHERE m.id = %(member)s AND m.paused_at IS NULL AND done >= %(num)s
+    AND right_ones < %(below)s::numeric * done
 RETURNING done, right_ones
 """
 
@@ -125,7 +126,8 @@ QUALIFY = f"""
 WITH counted (done, right_ones) AS ({QUALIFICATION})
 UPDATE annotation_membership m SET qualified_at = %(now)s
 FROM counted
-WHERE m.id = %(member)s AND m.qualified_at IS NULL AND done >= %(num)s AND right_ones >= %(share)s * done
+WHERE m.id = %(member)s AND m.qualified_at IS NULL AND done >= %(num)s
+    AND right_ones >= %(share)s::numeric * done
 RETURNING done, right_ones
 """
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,6 +25,10 @@ def echo(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(request.body.upper())
     response.set_cookie("seen", "yes")
     return response
+
+
+def program_echo(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.body.upper() + f" {translation.get_language()}".encode())
 
 
 def stream(request: HttpRequest) -> StreamingHttpResponse:
@@ -51,6 +56,7 @@ def language(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("echo", echo),
+    path("api/echo", program_echo),
     path("stream", stream),
     path("asynchronous", asynchronous_stream),
     path("language", language),
@@ -64,6 +70,7 @@ def ask(
     *,
     gone: Callable[[list[Message]], bool] = lambda _: False,
     handler: ThreadedHandler | None = None,
+    headers: Mapping[bytes, bytes] = MappingProxyType({}),
 ) -> Any:
     """Send one request as a server would; the client is gone as soon as `gone(what it has got)`."""
     application = handler or ThreadedHandler()
@@ -85,7 +92,11 @@ def ask(
 
         scope = {
             **{"type": "http", "method": "GET", "path": f"/{where}", "query_string": b"", "scheme": "http"},
-            **{"headers": [(b"host", b"127.0.0.1")], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1)},
+            **{
+                "headers": [(b"host", b"127.0.0.1"), *headers.items()],
+                "server": ("127.0.0.1", 80),
+                "client": ("127.0.0.1", 1),
+            },
         }
         await asyncio.wait_for(application(scope, receive, send), 30)
         return got
@@ -136,3 +147,17 @@ def test_an_asynchronous_stream_ends_when_its_reader_has_gone() -> None:
 def test_a_language_set_for_one_request_does_not_reach_the_next() -> None:
     handler = ThreadedHandler()
     assert [text(ask("language", handler=handler)) for _ in range(2)] == ["en", "en"]
+
+
+def test_a_program_is_answered_without_what_is_for_browsers_in_the_language_that_it_asks_for() -> None:
+    headers = {b"authorization": b"Bearer wrong", b"accept-language": b"zh-hans"}
+    start, *rest = ask("api/echo", b"hello", headers=headers)
+    sent = dict(start["headers"])
+    assert text(rest) == "HELLO zh-hans" and sent[b"Content-Length"] == b"13"
+    assert sent[b"Content-Security-Policy"] and sent[b"X-Content-Type-Options"] == b"nosniff"
+    assert b"X-Frame-Options" not in sent
+    start, *_ = ask("api/nowhere", headers=headers)
+    assert start["status"] == 404
+    # With a cookie it may be a browser after all.
+    start, *_ = ask("api/echo", headers={**headers, b"cookie": b"sessionid=none"})
+    assert dict(start["headers"])[b"X-Frame-Options"] == b"DENY"
