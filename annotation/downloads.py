@@ -9,7 +9,7 @@ from accounts.errors import Invalid
 from annotation.exported import export_of, exported_records
 from annotation.exporting.encoding import CONTENT_TYPES
 from annotation.exporting.manifest import Export
-from annotation.filters import PreferenceFilter, from_parameters
+from annotation.filters import SWITCHES, PreferenceFilter, from_parameters
 from annotation.models import Project
 from annotation.services.exchange import export_note, filter_named
 from annotation.streaming import stream
@@ -21,9 +21,8 @@ def chosen_by(parameters: QueryDict, project: Project) -> PreferenceFilter:
     """The filter that an address or a form names, or spells out. Raises Invalid or NotFound."""
     if saved := parameters.get("saved"):
         return filter_named(project, saved)
-    given = {name: values for name, values in parameters.lists() if name != "edited"}
-    if parameters.get("edited", "").lower() not in FALSE:
-        given["edited"] = ["1"]
+    given = {name: values for name, values in parameters.lists() if name not in SWITCHES}
+    given.update({name: ["1"] for name in SWITCHES if parameters.get(name, "").lower() not in FALSE})
     try:
         return from_parameters(given)
     except ValueError as error:

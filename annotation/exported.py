@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.exporting.manifest import Export
 from annotation.filters import PreferenceFilter
-from annotation.models import Judgement, Project
+from annotation.models import Judgement, Project, Side
 from annotation.records import PreferenceRecord
 from annotation.selectors import record_of, usable_judgements, with_parts
 
@@ -29,6 +29,7 @@ class Choices:
     languages: list[str]
     annotators: list[str]
     reasons: list[str]
+    safety: list[str]
 
 
 def judgements_matching(project: Project, chosen: PreferenceFilter) -> QuerySet[Judgement]:
@@ -52,6 +53,15 @@ def judgements_matching(project: Project, chosen: PreferenceFilter) -> QuerySet[
         found = found.filter(edit__isnull=False)
     if chosen.reasons:
         found = found.filter(reduce(or_, (Q(reasons__contains=[reason]) for reason in chosen.reasons)))
+    if chosen.safety:
+        sides = (
+            Q(**{f"safety__{side}__contains": [category]})
+            for category in chosen.safety
+            for side in Side.values
+        )
+        found = found.filter(reduce(or_, sides))
+    if chosen.safe_only:
+        found = found.filter(safety={})
     return found
 
 
@@ -102,10 +112,16 @@ def filter_choices(project: Project) -> Choices:
             "JOIN annotation_comparison c ON c.id = j.comparison_id "
             "WHERE c.project_id = %(project)s AND j.reasons <> '[]' ORDER BY 1"
         )
+        safety = values(
+            "SELECT DISTINCT jsonb_array_elements_text(side.value) FROM annotation_judgement j "
+            "JOIN annotation_comparison c ON c.id = j.comparison_id, jsonb_each(j.safety) side "
+            "WHERE c.project_id = %(project)s AND j.safety <> '{}' ORDER BY 1"
+        )
     return Choices(
         rounds=[int(number) for number in rounds],
         domains=domains,
         languages=languages,
         annotators=annotators,
         reasons=reasons,
+        safety=safety,
     )

@@ -14,7 +14,7 @@ from annotation.text import storable
 
 MAX_VALUES = 200
 MAX_ROUND = 2**31 - 1
-LISTS = ("rounds", "domains", "languages", "strengths", "annotators", "reasons")
+LISTS = ("rounds", "domains", "languages", "strengths", "annotators", "reasons", "safety")
 PARAMETERS = {
     "round": "rounds",
     "domain": "domains",
@@ -22,10 +22,14 @@ PARAMETERS = {
     "strength": "strengths",
     "annotator": "annotators",
     "reason": "reasons",
+    "safety": "safety",
     "from": "first_day",
     "to": "last_day",
     "edited": "edited_only",
+    "safe": "safe_only",
 }
+SWITCHES = ("edited", "safe")
+"""Those that are on or off."""
 """Names in addresses and on the command line, and the fields they fill."""
 
 
@@ -62,11 +66,15 @@ class PreferenceFilter(BaseModel):
     """Pseudonyms."""
     reasons: Names = ()
     """Judgements that name any of these tags."""
+    safety: Names = ()
+    """Judgements that find either answer unsafe in any of these categories."""
     first_day: date | None = None
     """Judged on this day (UTC) or later."""
     last_day: date | None = None
     """Judged on this day (UTC) or earlier."""
     edited_only: bool = False
+    safe_only: bool = False
+    """Judgements that find nothing unsafe."""
 
     @model_validator(mode="after")
     def _days_in_order(self) -> Self:

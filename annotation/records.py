@@ -46,6 +46,8 @@ class RankedResponse(Record):
     content: str
     model: str
     origin: Literal["edited", "chosen", "rejected"]
+    safety: tuple[str, ...] = Field(default=(), exclude_if=lambda safety: not safety)
+    """What the person said is unsafe in it, by the project's categories. Written only where they did."""
 
 
 class PreferenceRecord(Record):

@@ -143,11 +143,15 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
     """One judgement as a record: edited > chosen > rejected."""
     comparison = judgement.comparison
     chosen, rejected = comparison.left, comparison.right
+    unsafe = [tuple(judgement.safety.get(side, ())) for side in (Side.LEFT, Side.RIGHT)]
     if judgement.preferred == Side.RIGHT:
         chosen, rejected = rejected, chosen
+        unsafe.reverse()
     ranked = [
-        RankedResponse(content=chosen.content, model=chosen.model_name, origin="chosen"),
-        RankedResponse(content=rejected.content, model=rejected.model_name, origin="rejected"),
+        RankedResponse(content=chosen.content, model=chosen.model_name, origin="chosen", safety=unsafe[0]),
+        RankedResponse(
+            content=rejected.content, model=rejected.model_name, origin="rejected", safety=unsafe[1]
+        ),
     ]
     edit = getattr(judgement, "edit", None)
     if edit is not None and edit.erased_at is None:

@@ -33,9 +33,11 @@ class FilterParameters(Schema):
     strength: list[Strength] = []
     annotator: list[Name] = []
     reason: list[Name] = []
+    safety: list[Name] = []
     from_: Annotated[Day, Field(alias="from")] = ""
     to: Day = ""
     edited: bool = False
+    safe: bool = False
     saved: Annotated[str, Field(max_length=100)] = ""
     """A filter by its name, in place of the others."""
 

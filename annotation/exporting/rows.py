@@ -11,7 +11,9 @@ FORMATS = ("accord", "trl")
 
 TEXT = pa.string()
 MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT), ("tool_call", pa.bool_())]))
-RESPONSES = pa.list_(pa.struct([("content", TEXT), ("model", TEXT), ("origin", TEXT)]))
+RESPONSES = pa.list_(
+    pa.struct([("content", TEXT), ("model", TEXT), ("origin", TEXT), ("safety", pa.list_(TEXT))])
+)
 SCHEMAS = {
     "accord": pa.schema(
         [
@@ -38,7 +40,7 @@ SCHEMAS = {
         ]
     ),
 }
-"""`tool_call` is null where a message has none."""
+"""`tool_call` and `safety` are null where a message or a response has none."""
 
 Row = dict[str, Any]  # Any: JSON
 

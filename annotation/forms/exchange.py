@@ -31,6 +31,7 @@ class FilterForm(forms.Form):
             ("language", _("Languages"), _named(choices.languages)),
             ("annotator", _("Annotators"), _named(choices.annotators)),
             ("reason", _("Reasons"), _named(choices.reasons)),
+            ("safety", _("Unsafe"), _named(choices.safety)),
         ]
         for name, label, values in lists:
             if values:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Forbidden
 from accounts.models import Role, User
-from accounts.rows import columns, fetch_one, load, num_columns
+from accounts.rows import Row, columns, fetch_one, load, num_columns
 from accounts.services import audit_record
 from annotation.models import Assignment, Check, Comparison, Membership, Project, Side
 from annotation.services.statements import ANSWERED, ANSWERS, ASSIGNMENT, AtWork, answered
@@ -39,6 +39,23 @@ LEFT JOIN (
 WHERE k.project_id = %(project)s AND k.active AND k.kind = ANY(%(kinds)s)
 ORDER BY coalesce(had.times, 0), md5(k.id || %(seed)s)
 LIMIT 1
+"""
+
+# A check that the person put aside to go on with a dialog comes again before another one: it is not to be
+# got rid of, and its draft is kept.
+TAKE_UP = f"""
+WITH a AS (
+    UPDATE annotation_assignment SET state = 'active', expires_at = %(expires_at)s WHERE id = (
+        SELECT own.id FROM annotation_assignment own
+        JOIN annotation_comparison c ON c.id = own.comparison_id AND c.state = 'check'
+        JOIN annotation_check k ON k.id = own.of_check_id AND k.active AND k.kind = ANY(%(kinds)s)
+        WHERE own.annotator_id = %(annotator)s AND own.project_id = %(project)s
+            AND own.of_check_id IS NOT NULL AND own.state = 'expired'
+        ORDER BY own.id LIMIT 1 FOR UPDATE OF c
+    ) AND state = 'expired'
+    RETURNING *
+)
+SELECT {ANSWERED}, {ASSIGNMENT} FROM a JOIN annotation_comparison c ON c.id = a.comparison_id {ANSWERS}
 """
 
 # The first free ids after those of the newest comparison that the person has had, or before the oldest
@@ -183,14 +200,14 @@ def check_hand_out(
                 )
                 % {"right": progress.right, "done": progress.done}
             )
-        made = _make(project, annotator, (Kind.QUALIFICATION,), work.latest, expires_at)
+        made = _make(project, annotator, (Kind.QUALIFICATION,), work, expires_at)
         if made is None:
             raise WorkStopped(
                 _("This project has no test comparisons yet: tell its admin that you wait for them.")
             )
         return made
     if project.gold_share and _drawn(project, annotator, work.latest) < project.gold_share:
-        return _make(project, annotator, AMONG_WORK, work.latest, expires_at)
+        return _make(project, annotator, AMONG_WORK, work, expires_at)
     return None
 
 
@@ -280,22 +297,19 @@ def _drawn(project: Project, annotator: User, latest: int | None) -> float:
 
 
 def _make(
-    project: Project, annotator: User, kinds: Sequence[Kind], latest: int | None, expires_at: datetime
+    project: Project, annotator: User, kinds: Sequence[Kind], work: AtWork, expires_at: datetime
 ) -> Assignment | None:
     """Choose a check and hand the person a comparison made from it; None where there is none to choose."""
-    row = fetch_one(
-        CHOOSE,
-        {
-            "annotator": annotator.pk,
-            "project": project.pk,
-            "kinds": [kind.value for kind in kinds],
-            "seed": _seed("order", annotator.pk),
-        },
-    )
+    wanted = {"annotator": annotator.pk, "project": project.pk, "kinds": [kind.value for kind in kinds]}
+    if work.check_aside:
+        aside = fetch_one(TAKE_UP, {**wanted, "expires_at": expires_at})
+        if aside is not None:
+            return _assigned(aside)
+    row = fetch_one(CHOOSE, {**wanted, "seed": _seed("order", annotator.pk)})
     if row is None:
         return None
     check = load(Check, row)
-    sides = random.Random(_seed("sides", annotator.pk, latest, check.pk))
+    sides = random.Random(_seed("sides", annotator.pk, work.latest, check.pk))
     left, right = sides.sample((check.better_id, check.worse_id), 2)
     parameters = {
         "annotator": annotator.pk,
@@ -324,6 +338,10 @@ def _make(
 def _made(sql: str, parameters: dict[str, object]) -> Assignment:
     row = fetch_one(sql, parameters)
     assert row is not None, parameters
+    return _assigned(row)
+
+
+def _assigned(row: Row) -> Assignment:
     assignment = load(Assignment, row, start=len(row) - num_columns(Assignment))
     assignment.comparison = answered(row)
     return assignment

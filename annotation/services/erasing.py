@@ -28,6 +28,7 @@ from annotation.models import (
     Dialog,
     Edit,
     Flag,
+    GuidelineExample,
     Judgement,
     Membership,
     PairRequest,
@@ -40,8 +41,11 @@ from webhooks.services import texts_forget
 ERASED = "[erased]"
 """What stands where a text was."""
 ERASED_CONTEXT = [{"role": "user", "content": ERASED}]
+EXAMPLE_TEXTS = ("prompt", "left", "right", "why")
 TEXT_KEYS = frozenset({"comment", "reason"})
 """Audit data under these keys may be what somebody typed."""
+TELLING = 20
+"""Characters from which on a text that stands within another one came from the same record."""
 
 
 @dataclass(kw_only=True)
@@ -73,6 +77,7 @@ def person_erase(user: User, *, actor: User | None) -> Erasure:
             _erase_from(comparison.dialog, comparison.turn, erasure)
         _erase_judging(user, erasure)
         _erase_account(user, erasure)
+        _erase_examples(erasure)
         audit_record(actor, "erase.person", user, {"rows": dict(erasure.rows)})
     return erasure
 
@@ -82,6 +87,7 @@ def prompt_erase(prompt: Prompt, *, actor: User | None) -> Erasure:
     erasure = Erasure()
     with transaction.atomic():
         _erase_prompt(prompt, erasure)
+        _erase_examples(erasure)
         audit_record(actor, "erase.prompt", prompt, {"rows": dict(erasure.rows)})
     return erasure
 
@@ -91,6 +97,7 @@ def dialog_erase(dialog: Dialog, *, actor: User | None, from_turn: int = 0) -> E
     erasure = Erasure()
     with transaction.atomic():
         _erase_from(dialog, from_turn, erasure)
+        _erase_examples(erasure)
         data = {"rows": dict(erasure.rows), "from_turn": from_turn}
         audit_record(actor, "erase.dialog", dialog, data)
     return erasure
@@ -195,6 +202,23 @@ def _erase_requests(requests: Any, erasure: Erasure) -> None:  # Any: a queryset
         request.context = ERASED_CONTEXT
         request.save(update_fields=["context", "state"])
         erasure.rows["requests"] += 1
+
+
+def _erase_examples(erasure: Erasure) -> None:
+    """Examples under the guidelines that were taken from what is erased: people see them no more."""
+    erased = {text.strip() for text in erasure.texts} - {"", ERASED}
+    for example in GuidelineExample.objects.filter(project__slug__in=erasure.projects):
+        found = [name for name in EXAMPLE_TEXTS if _is_of(getattr(example, name), erased)]
+        if found:
+            GuidelineExample.objects.filter(pk=example.pk).update(
+                active=False, **dict.fromkeys(found, ERASED)
+            )
+            erasure.rows["guideline examples"] += 1
+
+
+def _is_of(text: str, erased: set[str]) -> bool:
+    """Whether the text is one of those erased, or holds one."""
+    return text.strip() in erased or any(len(each) >= TELLING and each in text for each in erased)
 
 
 def _erase_account(user: User, erasure: Erasure) -> None:

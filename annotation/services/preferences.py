@@ -266,11 +266,15 @@ def _save_comparisons(comparisons: Sequence[Comparison]) -> None:
 def _judgement(
     project: Project, record_id: str, record: PreferenceRecord, comparison: Comparison, annotator: User
 ) -> Judgement:
-    chosen = record.responses[-2].content
+    chosen, rejected = record.responses[-2:]
+    is_left = comparison.left.content == chosen.content
+    left, right = (chosen, rejected) if is_left else (rejected, chosen)
+    is_unsafe = left.safety or right.safety
     return Judgement(
         comparison=comparison,
         annotator=annotator,
-        preferred=Side.LEFT if comparison.left.content == chosen else Side.RIGHT,
+        preferred=Side.LEFT if is_left else Side.RIGHT,
+        safety={"left": list(left.safety), "right": list(right.safety)} if is_unsafe else {},
         strength=record.strength,
         idempotency_key=f"import/{project.slug}/{record_id}",
         record_id=record_id,

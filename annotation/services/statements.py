@@ -38,6 +38,9 @@ SELECT {MEMBER}, {ASSIGNMENT}, {columns(Assignment, "ahead")}, (
 ), (
     SELECT since FROM annotation_wait
     WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND seen_at > %(stale)s
+), EXISTS (
+    SELECT FROM annotation_assignment WHERE annotator_id = %(annotator)s AND project_id = %(project)s
+        AND of_check_id IS NOT NULL AND state = 'expired'
 )
 FROM (VALUES (%(annotator)s, %(project)s)) AS person (annotator_id, project_id)
 LEFT JOIN annotation_membership m ON m.user_id = person.annotator_id AND m.project_id = person.project_id
@@ -137,6 +140,8 @@ class AtWork:
     """The oldest pair that was written for them."""
     waiting_since: datetime | None
     """None where they have had something to judge."""
+    check_aside: bool
+    """Whether they may have put a check aside."""
 
 
 def at_work(project: Project, annotator: User) -> AtWork:
@@ -145,7 +150,7 @@ def at_work(project: Project, annotator: User) -> AtWork:
     row = fetch_one(HELD, {"annotator": annotator.pk, "project": project.pk, "stale": stale})
     assert row is not None
     held_at = num_columns(Membership)
-    latest, ready, waiting_since = row[-3:]
+    latest, ready, waiting_since, check_aside = row[-4:]
     return AtWork(
         member=_member(row, 0),
         held=_assignment(row, held_at),
@@ -153,6 +158,7 @@ def at_work(project: Project, annotator: User) -> AtWork:
         latest=latest,
         ready=ready,
         waiting_since=waiting_since,
+        check_aside=check_aside,
     )
 
 

@@ -129,6 +129,7 @@ def _page(request: HttpRequest, project: Project, form: ImportForm, status: int 
         **_imports(project),
         "filter_form": FilterForm(filter_choices(project), shown),
         "edited_only": chosen.edited_only,
+        "safe_only": chosen.safe_only,
         "export_form": ExportForm(),
         "import_form": form,
         "saved_filters": SavedFilter.objects.filter(project=project).select_related("created_by"),

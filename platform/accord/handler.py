@@ -43,7 +43,7 @@ class ThreadedHandler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """All of it synchronous, whatever Django's handler asks for; and a second chain, for programs."""
         super().load_middleware(is_async=False)
-        chain = convert_exception_to_response(self._get_response)
+        chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
         for name in reversed(settings.ACCORD_PROGRAM_MIDDLEWARE):
             chain = convert_exception_to_response(import_string(name)(chain))
         self._program_chain = chain
@@ -51,11 +51,13 @@ class ThreadedHandler(ASGIHandler):
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """By the whole chain for people, by the short one for programs."""
         if not _is_program(request):
-            return super().get_response(request)
+            whole = super().get_response(request)
+            assert isinstance(whole, HttpResponseBase), whole  # no middleware is asynchronous
+            return whole
         response: HttpResponseBase = self._program_chain(request)
         response._resource_closers.append(request.close)  # type: ignore[attr-defined]  # as Django's own does
         if response.status_code >= 400:
-            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
         return response
 
     async def handle(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import JSONField, Model
 from django.db.models.base import ModelState
 from psycopg import Cursor
@@ -51,17 +52,20 @@ def fetch_one(sql: str, parameters: Parameters) -> Row | None:
 
     Whole numbers are sent as bigint, whatever their size, so that a statement is always the same one.
     """
-    connection.ensure_connection()
-    sent = {name: Int8(value) if type(value) is int else value for name, value in parameters.items()}
-    cursor = Cursor(connection.connection)  # Django's own puts the parameters into the text
-    with (
-        connection.make_debug_cursor(cursor)
-        if connection.queries_logged
-        else connection.make_cursor(cursor) as wrapped
-    ):
-        wrapped.execute(sql, sent)
-        row: Row | None = wrapped.fetchone()
+    with _cursor() as cursor:
+        cursor.execute(
+            sql, {name: Int8(value) if type(value) is int else value for name, value in parameters.items()}
+        )
+        row: Row | None = cursor.fetchone()
         return row
+
+
+def _cursor() -> CursorWrapper:
+    """Django's own puts the parameters into the text; only so can it be logged, too."""
+    if connection.queries_logged:
+        return connection.cursor()
+    connection.ensure_connection()
+    return connection.make_cursor(Cursor(connection.connection))  # type: ignore[arg-type]  # the driver's
 
 
 @lru_cache

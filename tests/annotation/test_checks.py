@@ -17,6 +17,7 @@ from annotation.models import Check, Comparison, Judgement, Membership, Project
 from annotation.records import Message, Strength
 from annotation.selectors import comparison_counts, judgement_count, preference_records
 from annotation.services.checks import check_create, check_set_active, qualification_retry
+from annotation.services.leasing import held_put_aside
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project
 from tests.annotation.test_judging import num_statements
 
@@ -235,6 +236,29 @@ def test_a_check_costs_no_more_statements_than_work() -> None:
         most["judgement"] = max(most["judgement"], num_statements(judgement_queries))
     assert most["next"] <= 7
     assert most["judgement"] <= 10
+
+
+def test_a_check_that_was_put_aside_comes_again_with_its_draft_and_a_finished_one_does_not() -> None:
+    project = make_project()
+    Project.objects.filter(pk=project.pk).update(gold_share=0.5)
+    make_comparisons(project, 30)
+    make_check(project, 0)
+    make_check(project, 1)
+    annotator = Annotator(make_annotator(project))
+
+    def check_next() -> dict[str, Any]:
+        while not is_check(handed := annotator.next(project)):
+            annotator.judge(handed)
+        return handed
+
+    aside = check_next()
+    annotator.call("PUT", f"/comparisons/{aside['id']}/draft", {"comment": "half a thought"})
+    held_put_aside(project, annotator.user)
+    again = check_next()
+    assert (again["id"], again["lease"]) == (aside["id"], aside["lease"])
+    assert again["draft"]["comment"] == "half a thought"
+    assert annotator.judge(again).status == 201
+    assert check_next()["id"] != aside["id"]
 
 
 def test_skipping_and_flagging_a_check_look_like_all_others() -> None:

@@ -18,7 +18,9 @@ def test_a_filter_comes_back_from_its_address() -> None:
         reasons=("too long",),
         first_day=date(2026, 1, 31),
         last_day=date(2026, 2, 1),
+        safety=("violence",),
         edited_only=True,
+        safe_only=True,
     )
     parameters: dict[str, list[str]] = {}
     for name, value in chosen.as_parameters():

@@ -1,11 +1,18 @@
 """What people say is unsafe in an answer: which categories there are, and what becomes of them."""
 
+import json
+
 import pytest
 from django.test import Client
 
 from accounts.models import Role
+from annotation.exported import exported_records, judgements_matching
 from annotation.figures.safety_counts import safety_counts
+from annotation.filters import PreferenceFilter
+from annotation.importing.accord import parse
+from annotation.importing.preferences import Format, ReadRecord
 from annotation.models import Judgement, Project
+from annotation.services.preferences import preferences_import
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
 
 pytestmark = pytest.mark.django_db
@@ -68,3 +75,31 @@ def test_a_project_without_categories_does_not_ask(client: Client) -> None:
     assert "Violence or weapons" in client.post(path).content.decode()
     Project.objects.update(safety_categories=[])
     assert "safety-left" not in client.post(path).content.decode()
+
+
+def test_what_is_unsafe_goes_out_with_the_records_comes_back_and_is_a_filter() -> None:
+    project, other = make_project(), make_project("other")
+    annotator = Annotator(make_annotator(project))
+    for question, flags in (("?", {"left": ["hate"], "right": ["violence", "hate"]}), ("!", {})):
+        make_comparison(project, question)
+        handed = annotator.next(project)
+        annotator.judge(handed, question, preferred="right", safety=flags)
+    records = list(exported_records(project))
+    assert [response.safety for response in records[0].responses] == [("violence", "hate"), ("hate",)]
+    assert "safety" not in records[1].model_dump_json()
+
+    def num(**chosen: object) -> int:
+        return judgements_matching(project, PreferenceFilter.model_validate(chosen)).count()
+
+    assert [num(safety=["violence"]), num(safety=["self-harm", "hate"]), num(safety=["x"])] == [1, 1, 0]
+    assert [num(safe_only=True), num()] == [1, 2]
+
+    lines = [record.model_dump_json() for record in records]
+    preferences_import(
+        other, (ReadRecord(line=1, format=Format.ACCORD, record=parse(json.loads(line))) for line in lines)
+    )
+    back = [
+        record.model_copy(update={"id": old.id})
+        for record, old in zip(exported_records(other), records, strict=True)
+    ]
+    assert back == records

@@ -142,6 +142,7 @@ class Site:
                 "request_id": self._pair_request().pk,
                 "refinement_id": self._refinement().pk,
                 "round_id": sample.round.pk,
+                "person_id": sample.qualified.pk,
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},

@@ -16,6 +16,7 @@ HELP = {
     "strength": f"only this strength: {', '.join(Strength)}",
     "annotator": "only this annotator, by pseudonym",
     "reason": "only judgements that name this reason",
+    "safety": "only judgements that find an answer unsafe in this category",
     "from": "only judgements from this day on (2026-01-31, UTC)",
     "to": "only judgements up to this day",
 }
@@ -35,6 +36,14 @@ def add_filter_arguments(parser: CommandParser) -> None:
         const=["1"],
         default=[],
         help="only with an edit",
+    )
+    parser.add_argument(
+        "--safe",
+        dest="filter_safe",
+        action="store_const",
+        const=["1"],
+        default=[],
+        help="only judgements that find nothing unsafe",
     )
 
 
