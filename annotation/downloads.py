@@ -11,7 +11,7 @@ from annotation.exporting.encoding import CONTENT_TYPES
 from annotation.exporting.manifest import Export
 from annotation.filters import SWITCHES, PreferenceFilter, from_parameters
 from annotation.models import Project
-from annotation.services.exchange import export_note, filter_named
+from annotation.services.exchange import export_note, export_tell, filter_named
 from annotation.streaming import stream
 
 FALSE = ("", "0", "false", "off", "no")
@@ -38,7 +38,7 @@ def export_response(
     export_note(project, about, actor=signed_in(request))
     return stream(
         request,
-        export_pieces(export, project, chosen),
+        _told(export, project, chosen),
         name=file_name(project, encoding),
         content_type=CONTENT_TYPES[encoding],
     )
@@ -47,6 +47,12 @@ def export_response(
 def export_pieces(export: Export, project: Project, chosen: PreferenceFilter) -> Iterator[bytes]:
     """The bytes of the file; `export` has its manifest once they are all read."""
     return export.pieces(file_name(project, export.encoding), exported_records(project, chosen))
+
+
+def _told(export: Export, project: Project, chosen: PreferenceFilter) -> Iterator[bytes]:
+    """The same; webhooks hear of it once the last of them is sent."""
+    yield from export_pieces(export, project, chosen)
+    export_tell(project, export.manifest())
 
 
 def file_name(project: Project, encoding: str) -> str:

@@ -7,9 +7,12 @@ from django.db import transaction
 from accounts.errors import Invalid, NotFound
 from accounts.models import User
 from accounts.services import audit_record
+from annotation.exporting.manifest import Manifest
 from annotation.filters import PreferenceFilter
 from annotation.models import Project, SavedFilter
 from annotation.text import storable
+from webhooks.events import Event
+from webhooks.services import emit
 
 MAX_SAVED = 200
 
@@ -48,6 +51,14 @@ def filter_named(project: Project, name: str) -> PreferenceFilter:
 def export_note(project: Project, about: dict[str, Any], *, actor: User | None) -> None:  # Any: JSON
     """Write down that somebody takes the project's judgements out."""
     audit_record(actor, "preferences.export", project, about)
+
+
+def export_tell(project: Project, manifest: Manifest) -> None:
+    """Let webhooks know that a whole export has been written: to a file, or to who asked for it."""
+    told = {"format", "encoding", "judgements", "rows", "files"}
+    data = {"project": project.slug, **manifest.model_dump(mode="json", include=told)}
+    with transaction.atomic():
+        emit(Event.EXPORT_READY, data, project=project.pk)
 
 
 def _saved(project: Project, name: str) -> SavedFilter:

@@ -54,7 +54,8 @@ class ThreadedHandler(ASGIHandler):
             whole = super().get_response(request)
             assert isinstance(whole, HttpResponseBase), whole  # no middleware is asynchronous
             return whole
-        response: HttpResponseBase = self._program_chain(request)
+        response = self._program_chain(request)
+        assert isinstance(response, HttpResponseBase), response
         response._resource_closers.append(request.close)  # type: ignore[attr-defined]  # as Django's own does
         if response.status_code >= 400:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ class Event(StrEnum):
     DEPLOY_FINISHED = "deploy.finished"
     DEPLOY_FAILED = "deploy.failed"
     DEPLOY_ROLLED_BACK = "deploy.rolled_back"
+    EXPORT_READY = "export.ready"
 
 
 CONTENTS = {
@@ -31,6 +32,7 @@ CONTENTS = {
     Event.DEPLOY_FINISHED: "project, release, made_by_round",
     Event.DEPLOY_FAILED: "project, release, made_by_round; texts: error",
     Event.DEPLOY_ROLLED_BACK: "project, release, made_by_round",
+    Event.EXPORT_READY: "project, format, encoding, judgements, rows, files (name, bytes, sha256)",
 }
 """The fields of each event's data."""
 

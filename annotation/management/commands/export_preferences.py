@@ -13,6 +13,7 @@ from annotation.exporting.files import FOLDER_MANIFEST, write_file, write_folder
 from annotation.exporting.rows import FORMATS
 from annotation.management.commands._filters import add_filter_arguments, filter_given
 from annotation.management.commands._report import project_named
+from annotation.services.exchange import export_tell
 
 
 class Command(BaseCommand):
@@ -56,6 +57,7 @@ class Command(BaseCommand):
             records = exported_records(project, chosen)
             write = write_folder if is_folder else write_file
             manifest = write(path, records, export, progress=self._progress)
+            export_tell(project, manifest)
             if is_folder:
                 beside = path / FOLDER_MANIFEST
             elif options["manifest"]:
