@@ -24,6 +24,7 @@ from tests.benchmarks.annotation_load_clients import (
     work_for,
     work_through,
 )
+from tests.benchmarks.annotation_load_page import run_page
 from tests.benchmarks.annotation_load_site import (
     ADDRESS,
     ANSWER,
@@ -135,6 +136,11 @@ def main() -> int:
         if is_wanted("cycles_10000"):
             report = run_cycles(web, chosen.cycles, chosen.people, chosen.kills)
             note("cycles_10000", "ours", report)
+        if is_wanted("page"):
+            page = run_page(f"http://{ADDRESS}:{web.port}", project)
+            cases["page"] = {"name": "page", "ratio": None, "ours": asdict(page), "peer": None}
+            write_report(chosen.json, list(cases.values()))
+            sys.stdout.write(f"page ours: {page.interactive_ms} ms, {page.compressed_kb} KB compressed\n")
     finally:
         web.stop()
     if chosen.peer is not None:
