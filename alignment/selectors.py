@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from alignment.best_of_k import best_of_k_report
@@ -105,7 +105,10 @@ def win_rate_history(round_: Round) -> list[dict[str, Any]]:  # Any: figures, JS
     """
     rows = []
     earlier = Round.objects.filter(project=round_.project, base=round_.base, number__lte=round_.number)
-    for each in earlier.order_by("number").prefetch_related("stages"):
+    told = Stage.objects.filter(name__in=(Stage.Name.EVALUATION, Stage.Name.GATE))
+    told = told.only("round_id", "name", "result")
+    rounds_before = earlier.only("number").order_by("number")
+    for each in rounds_before.prefetch_related(Prefetch("stages", told)):
         stages = {stage.name: stage.result for stage in each.stages.all()}
         evaluation = stages.get(Stage.Name.EVALUATION, {})
         proxy = evaluation.get("win_rate", {}).get("base")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils.text import capfirst
 
 from alignment.console.curves import LEARNED, metric_plots
@@ -52,7 +52,9 @@ class StageNow:
 def rounds_detailed() -> QuerySet[Round]:
     """Rounds with all that their pages need."""
     found = Round.objects.select_related("project", "base", "launched_by")
-    return found.prefetch_related("stages__programs")
+    # Results of programs may be long: who shows one reads it.
+    programs = Program.objects.defer("result", "plan")
+    return found.prefetch_related("stages", Prefetch("stages__programs", programs))
 
 
 def round_page(round_: Round, now: datetime) -> dict[str, Any]:  # Any: of a template

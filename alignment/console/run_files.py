@@ -10,10 +10,10 @@ from typing import Any
 
 Row = dict[str, Any]  # Any: JSON
 
-TAIL_BYTES = 64 * 1024
-WHOLE_BYTES = 128 * 1024
+TAIL_BYTES = 32 * 1024
+WHOLE_BYTES = 64 * 1024
 """Files up to this size are read whole."""
-NUM_PIECES, PIECE_BYTES = 48, 2048
+NUM_PIECES, PIECE_BYTES = 64, 1024
 """Of a larger file so many pieces are read, evenly spread over it, and then its end."""
 
 
