@@ -21,6 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from pretrain.checkpoint_check import check_checkpoint_folder
 from pretrain.dialog import BEGIN_OF_TEXT, CHAT_TEMPLATE, EOT, PAD
+from pretrain.disk import require_space
 from pretrain.encoders import Encoder, encoder_for, speaks_protocol
 from pretrain.run import ProgramError
 from pretrain.whole_folder import whole_folder
@@ -44,6 +45,8 @@ def save_checkpoint_folder(model: nn.Module, tokenizer_folder: Path, out: Path) 
     tokenizer has neither the protocol's tokens nor a chat template that can be used.
     """
     encoder = encoder_for(tokenizer_folder)
+    num_weights = sum(weight.numel() for weight in model.state_dict().values())
+    require_space(Path(out).parent, num_weights * torch.float32.itemsize, "the trained model")
     with whole_folder(out) as aside:
         write_tokenizer(Path(tokenizer_folder), aside)
         write_config(model, encoder, aside)

@@ -2,11 +2,10 @@
 
 Comes in: a model, `batch_at(step)` (a pure function of the step, so resuming needs no data state), a
 loss, and a LoopConfig. Goes out: the trained model (in place), metrics and progress in the run folder,
-and a LoopResult. A checkpoint in the run folder makes a killed run go on bit-exactly on CPU.
+and a LoopResult. Checkpoints in the run folder make a killed run go on bit-exactly on CPU.
 """
 
 import math
-import os
 import signal
 import sys
 import threading
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,7 +20,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pretrain.processes import any_of, is_first, num_processes, own_places, summed
+from pretrain.checkpoints import (
+    Content,
+    discard_checkpoints,
+    read_checkpoint,
+    require_checkpoint_space,
+    write_checkpoint,
+)
+from pretrain.processes import any_of, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import EXIT_TERMINATED, ProgramConfig, ProgramError, RunFolder
 from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
@@ -43,7 +48,6 @@ class Microbatches(Protocol[B_co]):
     def __getitem__(self, place: int, /) -> B_co: ...
 
 
-CHECKPOINT_NAME = "checkpoint.pt"
 PROGRESS_SECONDS = 1.0
 
 
@@ -134,7 +138,7 @@ class Reporter:
         self._num_steps += 1
         now = time.perf_counter()
         finished = step == self._config.num_steps
-        if self._num_steps == self._config.log_every or finished:
+        if step % self._config.log_every == 0 or finished:
             seconds = max(now - self._started, 1e-9)
             means = {name: value / self._num_steps for name, value in self._sums.items()}
             means["steps_per_second"] = self._num_steps / seconds
@@ -170,8 +174,8 @@ def train(
     torch.manual_seed(config.seed)
     model.train()
     optimizer = make_optimizer(model, config)
-    checkpoint = folder.path / CHECKPOINT_NAME
-    state = load_checkpoint(checkpoint, model, optimizer, config)
+    state = load_checkpoint(folder, model, optimizer, config)
+    require_checkpoint_space(folder, weights_of(model), [w for w in model.parameters() if w.requires_grad])
     rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
     reporter = Reporter(folder, config, state.step)
     last = now = time.perf_counter()
@@ -189,7 +193,7 @@ def train(
             due = now - last >= config.checkpoint_seconds
             stopping, due = any_of([terminated.is_set(), due])
             if finished or stopping or due:
-                save_checkpoint(checkpoint, model, optimizer, state, config)
+                write_checkpoint(folder, state.step, checkpoint_of(model, optimizer, state, config))
                 last = now
             if stopping and not finished:
                 sys.exit(EXIT_TERMINATED)
@@ -197,8 +201,8 @@ def train(
 
 
 def discard_checkpoint(folder: RunFolder) -> None:
-    """Remove the loop's checkpoint: for a program whose outputs are complete."""
-    (folder.path / CHECKPOINT_NAME).unlink(missing_ok=True)
+    """Remove the loop's checkpoints: for a program whose outputs are complete."""
+    discard_checkpoints(folder)
 
 
 def scheduled_learning_rate(step: int, config: LoopConfig) -> float:
@@ -281,14 +285,14 @@ def num_final_steps(num_steps: int) -> int:
     return max(1, num_steps // 10)
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig
-) -> None:
-    """Write the checkpoint aside and rename it, so that `path` is always whole.
+def checkpoint_of(
+    model: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig
+) -> Content:
+    """What a checkpoint holds: in the first process, whole.
 
     It is the same for any number of processes, and any other number can go on from it.
     """
-    content = {
+    return {
         "config": fingerprint(config),
         "model": gathered(weights_of(model)),
         "optimizer": gathered(optimizer.state_dict()),
@@ -296,24 +300,16 @@ def save_checkpoint(
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "state": vars(state),
     }
-    if not is_first():
-        return
-    aside = path.with_name(f".{path.name}.writing")
-    with aside.open("wb") as out:
-        torch.save(content, out)
-        out.flush()
-        os.fsync(out.fileno())
-    aside.replace(path)
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, config: LoopConfig
+    folder: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, config: LoopConfig
 ) -> LoopState:
-    """Put the checkpoint at `path` into model and optimizer; a fresh state where there is none."""
-    if not path.exists():
+    """Put the newest good checkpoint into model and optimizer; a fresh state where there is none."""
+    found = read_checkpoint(folder)
+    if found is None:
         return LoopState()
-    # Several processes each take their parts out of the file, and none needs it whole in memory.
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=num_processes() > 1)
+    path, content = found
     if content["config"] != fingerprint(config):
         raise ProgramError(
             f"{path} is of another configuration: delete it to start anew, or use another run folder."

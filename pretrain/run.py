@@ -30,7 +30,8 @@ ConfigT = TypeVar("ConfigT", bound="ProgramConfig")
 
 EXIT_USER_ERROR = 2
 EXIT_TERMINATED = 128 + signal.SIGTERM
-LEFTOVERS = (".*.writing", ".*.old")
+LEFTOVERS = (".*.writing", ".*.old", ".tmp??????")
+"""What a kill may leave behind in a run folder; the last is safetensors'."""
 
 
 class ProgramConfig(BaseModel):

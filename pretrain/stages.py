@@ -18,7 +18,8 @@ from pretrain.loop import LoopConfig
 from pretrain.model import next_token_loss
 from pretrain.packing import TokenBatch, TokenData
 from pretrain.recipe import averaged_steps, stage_at, stage_plans
-from pretrain.run import RunFolder
+from pretrain.run import RunFolder, sync_folder
+from pretrain.whole_folder import sync
 
 KEPT_FOLDER = "weights"
 MAX_HOLDOUT_TOKENS = 200_000
@@ -71,7 +72,9 @@ def keep_weights(model: nn.Module, folder: RunFolder, step: int) -> None:
     path.parent.mkdir(exist_ok=True)
     aside = path.with_name(f".{path.name}.writing")
     save_file({name: weight.contiguous() for name, weight in model.state_dict().items()}, aside)
+    sync(aside)  # a checkpoint of a later step must not outlive it
     aside.replace(path)
+    sync_folder(path.parent)
 
 
 def load_mean(model: nn.Module, folder: RunFolder, steps: Sequence[int]) -> None:

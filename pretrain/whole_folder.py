@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pretrain.run import sync_folder
+
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
@@ -21,11 +23,15 @@ def whole_folder(out: Path) -> Iterator[Path]:
     aside = out.with_name(f".{out.name}.writing")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    yield aside
-    for file in aside.iterdir():
-        file.chmod(0o644)  # safetensors writes for its owner alone, workers may be other users
-        sync(file)
-    replace_folder(aside, out)
+    try:
+        yield aside
+        for file in aside.iterdir():
+            file.chmod(0o644)  # safetensors writes for its owner alone, workers may be other users
+            sync(file)
+        sync_folder(aside)
+        replace_folder(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def replace_folder(aside: Path, out: Path) -> None:
@@ -35,6 +41,7 @@ def replace_folder(aside: Path, out: Path) -> None:
     if out.exists():
         out.rename(old)
     aside.rename(out)
+    sync_folder(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors.torch import load_file, safe_open, save
 from torch import Tensor, nn
 
 from alignment.programs import DpoConfig
@@ -26,6 +26,7 @@ from alignment.training.rows import Row, language_rows, to_device
 from pretrain.processes import is_first, wait_for_all
 from pretrain.run import RunFolder
 from pretrain.sharding import whole_weights
+from pretrain.whole_folder import sync
 
 CACHE_NAME = "reference.safetensors"
 
@@ -96,8 +97,13 @@ def read_cache(path: Path, reference: str) -> dict[str, Tensor]:
 def write_cache(path: Path, reference: str, known: dict[str, Tensor]) -> None:
     """Write the cache aside and rename it."""
     aside = path.with_name(f".{path.name}.writing")
-    save_file(known, aside, metadata={"reference": reference})
-    aside.replace(path)
+    try:
+        # Not by safetensors' own `save_file`: the temporary file of a killed one has another name each time.
+        aside.write_bytes(save(known, metadata={"reference": reference}))
+        sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def reference_key(model: nn.Module, config: DpoConfig) -> str:

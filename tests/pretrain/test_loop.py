@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pretrain.checkpoints import checkpoints
 from pretrain.loop import (
-    CHECKPOINT_NAME,
     LoopConfig,
     LoopResult,
     discard_checkpoint,
@@ -97,7 +97,7 @@ def test_a_finished_run_started_again_does_nothing(tmp_path: Path) -> None:
     assert not steps
     assert same_weights(model, again)
     discard_checkpoint(RunFolder(tmp_path))
-    assert not (tmp_path / CHECKPOINT_NAME).exists()
+    assert not checkpoints(RunFolder(tmp_path))
 
 
 def test_sigterm_checkpoints_and_exits(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path
 
     with pytest.raises(ProgramError, match="The loss became nan at step 5: start again with a lower"):
         run(tmp_path, model, after=spoil)
-    assert not (tmp_path / CHECKPOINT_NAME).exists()
+    assert not checkpoints(RunFolder(tmp_path))
 
 
 def test_microbatches_add_up_to_the_whole_batch(tmp_path: Path) -> None:

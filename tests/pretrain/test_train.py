@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pretrain.checkpoint_check import check_checkpoint_folder
+from pretrain.checkpoints import checkpoints
 from pretrain.config import PretrainConfig
-from pretrain.loop import CHECKPOINT_NAME
 from pretrain.recipe import PretrainRecipe, averaged_steps
 from pretrain.run import EXIT_USER_ERROR, RunFolder, program_main
 from pretrain.stages import load_mean, weights_path
@@ -55,7 +55,7 @@ def test_a_program_killed_in_the_middle_goes_on_to_bitwise_the_same_model(tmp_pa
     make_run(tmp_path / "killed", corpus, recipe)
     victim = start(tmp_path / "killed")
     deadline = time.monotonic() + 300
-    while not (tmp_path / "killed" / CHECKPOINT_NAME).exists():
+    while not checkpoints(RunFolder(tmp_path / "killed")):
         assert victim.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     victim.send_signal(signal.SIGKILL)

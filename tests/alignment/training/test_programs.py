@@ -15,6 +15,7 @@ from alignment.training.attention import use_planned_attention
 from alignment.training.inputs import preference_inputs
 from alignment.training.reference import CACHE_NAME, reference_logprobs
 from pretrain.checkpoint_folder import load_causal_lm
+from pretrain.checkpoints import checkpoints
 from pretrain.dialog import DialogEncoder
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.training.factories import (
@@ -53,7 +54,7 @@ def test_dpo_as_a_process(base: Path, data: Path, tmp_path: Path) -> None:
     status, result = run_program("dpo", config, tmp_path)
     assert (status, set(result)) == (0, RESULT | {"accuracy", "margin"}), result
     load_causal_lm(tmp_path / "checkpoint")
-    assert not (tmp_path / "checkpoint.pt").exists()
+    assert not checkpoints(RunFolder(tmp_path))
     assert {row["kind"] for row in RunFolder(tmp_path).read_metrics()} == {"metrics", "progress"}
 
 

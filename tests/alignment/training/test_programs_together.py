@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from alignment.programs import DpoConfig, LoraConfig, RewardConfig, SftConfig, TrainingConfig
 from alignment.training import dpo, reward, sft
 from alignment.training.reference import CACHE_NAME
-from pretrain.loop import CHECKPOINT_NAME
+from pretrain.checkpoints import checkpoints
 from pretrain.processes import LOST, is_first, process_group
 from pretrain.run import EXIT_TERMINATED, Onlooker, ProgramError, RunFolder, program_command
 from tests.alignment.training.factories import (
@@ -86,7 +86,7 @@ def test_two_processes_leave_what_one_leaves(
     rows = [list(RunFolder(folder).read_metrics("metrics")) for folder in (alone, together)]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == [1, 2, 3, 4]
     assert [row["loss"] for row in rows[1]] == pytest.approx([row["loss"] for row in rows[0]], abs=1e-5)
-    assert not (together / CHECKPOINT_NAME).exists()
+    assert not checkpoints(RunFolder(together))
     if config_type is DpoConfig:
         one, other = load_file(alone / CACHE_NAME), load_file(together / CACHE_NAME)
         assert set(one) == set(other)
@@ -162,7 +162,7 @@ def test_the_launcher_ends_with_all_of_its_processes_and_a_checkpoint(
     assert len(processes) == 2, errors
     left = [process for process in processes if process.is_running()]
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in left)
-    assert (tmp_path / CHECKPOINT_NAME).exists(), errors
+    assert checkpoints(RunFolder(tmp_path)), errors
     assert folder.read_result() is None
     assert folder.read_error() is None
 
