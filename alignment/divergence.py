@@ -12,6 +12,7 @@ divergence itself cannot. The policy as deployed, at another temperature or top_
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -19,6 +20,17 @@ from alignment.accuracy import Z_95
 
 LogRatio = tuple[float, int]
 """log policy(answer) - log reference(answer) in nats, and the answer's number of tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerLogRatio:
+    """One answer of the policy against one reference."""
+
+    reference: str
+    prompt_id: str
+    log_ratio: float
+    """Of the whole answer, in nats."""
+    num_tokens: int
 
 
 def divergence(

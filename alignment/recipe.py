@@ -208,6 +208,8 @@ class RoundRecipe(RecipePart):
     checkpoint_seconds: float = Field(default=300, gt=0)
     """How often a training writes down where it is: what a crash may cost. Changes no number."""
     engine: EngineConfig = EngineConfig()
+    device: Literal["auto", "cuda"] = "auto"
+    """cuda: training on a worker without a GPU fails and says so, in place of taking the CPU."""
     stall_seconds: int = Field(default=1800, ge=10)
     """A program that shows no progress for so long is stopped and tried again."""
 

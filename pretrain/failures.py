@@ -46,7 +46,7 @@ LESS_MEMORY = (
 )
 MISSING_GPU = (
     "There is no GPU that can be used here: start the worker on a machine with one and a build of torch for "
-    "it, or set device to auto or cpu in the recipe; then retry."
+    "it, or set device (engine.device for sampling) to auto in the recipe; then retry."
 )
 
 

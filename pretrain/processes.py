@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pretrain.run import ProgramError
+from pretrain.failures import MISSING_GPU, ProgramError, TransientError
 
 TIMEOUT = timedelta(days=1)
 """For a process to wait for the others. Long, because the first may wait for another program's reference;
@@ -31,7 +31,7 @@ def process_group(expected: int) -> Iterator[None]:
     """Be one of `expected` processes while the block runs.
 
     Raises ProgramError where the program was started in another number, where they are more than the
-    machine has GPUs, and where another process is lost.
+    machine has GPUs, and where another process is lost, which may pass.
     """
     if dist.is_torchelastic_launched():
         die_with_the_launcher()
@@ -48,7 +48,7 @@ def process_group(expected: int) -> Iterator[None]:
         yield
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo/transport" in str(error):
-            raise ProgramError(LOST) from error
+            raise TransientError(LOST) from error
         raise
     dist.destroy_process_group()
 
@@ -67,6 +67,12 @@ def check_started(expected: int) -> None:
             f"num_processes is {expected} but there are {torch.cuda.device_count()} GPUs: "
             "lower it to one for each."
         )
+
+
+def require_device(device: str) -> None:
+    """Raise ProgramError where `device` is "cuda" and there is no GPU; "auto" takes what there is."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ProgramError(MISSING_GPU)
 
 
 def die_with_the_launcher() -> None:

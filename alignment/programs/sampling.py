@@ -1,7 +1,7 @@
 """The configurations of the programs that sample and serve, and of vLLM inside them."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,8 @@ class EngineConfig(ProgramConfig):
     """None: the model's own limit."""
     gpu_memory_fraction: float = Field(default=0.85, gt=0, le=1)
     """Of the GPU's memory, where there is one."""
+    device: Literal["auto", "cuda"] = "auto"
+    """auto: a GPU where there is one. cuda: a worker without one fails and says so."""
 
 
 class SamplingConfig(ProgramConfig):

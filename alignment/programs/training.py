@@ -63,6 +63,8 @@ class TrainingConfig(ProgramConfig):
     """Processes that share the weights and the microbatches of one training, on one machine."""
     checkpoint_seconds: Annotated[float, Part.NEUTRAL] = Field(default=300, gt=0)
     """How often to checkpoint for resuming."""
+    device: Literal["auto", "cuda"] = "auto"
+    """auto: a GPU where there is one. cuda: a worker without one fails and says so."""
     recompute_activations: bool = False
     """Compute each layer again in the backward pass: a third more time for a fraction of the memory."""
     lora: LoraConfig | None = None

@@ -6,24 +6,13 @@ samples with, since only there the policy's own log-probabilities are those of t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from alignment.divergence import AnswerLogRatio
 from alignment.programs import EngineConfig, SamplingConfig
 from alignment.records import PromptRecord
 from alignment.sampling.engine import PolicyEngine, prompt_seed
 from alignment.sampling.prompts import fitting
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerLogRatio:
-    """One answer of the policy against one reference."""
-
-    reference: str
-    prompt_id: str
-    log_ratio: float
-    """Of the whole answer, in nats."""
-    num_tokens: int
 
 
 def log_ratios(

@@ -32,6 +32,7 @@ from alignment.sampling.options import (
 from annotation.records import Message
 from pretrain.dialog import MessageLike
 from pretrain.encoders import encoder_for
+from pretrain.processes import require_device
 from pretrain.run import ProgramError
 
 
@@ -291,6 +292,7 @@ def num_workers(folder: Path, config: EngineConfig) -> int:
 
 def offline_options(folder: Path, config: EngineConfig, *, num_engines: int) -> EngineOptions:
     """The arguments of an offline engine; torch gets the engine's number of threads."""
+    require_device(config.device)
     cpu = on_cpu()
     if cpu and torch.get_num_threads() != (num_threads := num_engine_threads(folder, config)):
         torch.set_num_threads(num_threads)

@@ -3,23 +3,33 @@
 Comes in: policies, a reward model, held-out PromptRecords and PreferenceRecords. Goes out: a JSONL of
 SampledAnswers and the result that EvaluationConfig describes: rewards and lengths of each policy, how often
 the first beats the others by reward, how often the reward model agrees with people and how sure it is, and
-how far the first policy has moved from its references.
+how far the first policy has moved from its references. What a job gave is written down when it is done, so
+that a killed program goes on with the others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from alignment.accuracy import judged_margins, pair_accuracy
 from alignment.calibration import calibration
-from alignment.divergence import divergence
+from alignment.divergence import AnswerLogRatio, divergence
 from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
-from alignment.sampling.divergence import AnswerLogRatio, log_ratios, readable
+from alignment.sampling.divergence import log_ratios, readable
 from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
+from alignment.sampling.evaluation_jobs import (
+    JOURNAL,
+    AccuracyJob,
+    AnswerJob,
+    DivergenceJob,
+    Job,
+    Journal,
+    Report,
+    job_key,
+)
 from alignment.sampling.prompts import chunks, fitting, read_prompts
 from alignment.sampling.workers import run_jobs
 from alignment.win_rate import outcome, win_rate
@@ -36,58 +46,29 @@ SAMPLES_PER_POLICY = 5
 """Answers written into metrics.jsonl for people to read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnswerJob:
-    """Prompts for one policy."""
-
-    policy: str
-    prompts: Sequence[PromptRecord]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccuracyJob:
-    """Held-out records for the reward model."""
-
-    records: Sequence[PreferenceRecord]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DivergenceJob:
-    """Prompts for the first policy, whose answers are shown to the references."""
-
-    prompts: Sequence[PromptRecord]
-
-
-Job = AnswerJob | AccuracyJob | DivergenceJob
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What came of a job."""
-
-    answers: Sequence[SampledAnswer] = ()
-    num_tokens: Sequence[int] = ()
-    """Of each answer."""
-    margins: Sequence[tuple[str, float]] = ()
-    log_ratios: Sequence[AnswerLogRatio] = ()
-    num_prompts: int = 0
-
-
 def run(config: EvaluationConfig, folder: RunFolder) -> None:
     """The program. Raises ProgramError for prompts or policies that cannot be used."""
     prompts = usable_prompts(config)
     jobs = plan(config, prompts)
     total = sum(len(job.prompts) for job in jobs if not isinstance(job, AccuracyJob))
-    reports: list[Report] = []
+    journal = Journal(folder.path / JOURNAL, [job_key(config, job) for job in jobs])
+    left = [number for number in range(len(jobs)) if number not in journal.reports]
 
-    def keep(report: Report) -> None:
-        reports.append(report)
-        done = sum(each.num_prompts for each in reports)
-        folder.progress(done, total, "prompts")
+    def show() -> None:
+        folder.progress(sum(each.num_prompts for each in journal.reports.values()), total, "prompts")
 
+    def keep(done: tuple[int, Report]) -> None:
+        journal.add(*done)
+        show()
+
+    show()
     run_jobs(
-        len(jobs), num_processes=num_processes(config), start=lambda: Evaluator(config, jobs), on_report=keep
+        len(left),
+        num_processes=num_processes(config),
+        start=lambda: Evaluator(config, jobs, left),
+        on_report=keep,
     )
+    reports = [journal.reports[number] for number in range(len(jobs))]
     answers = in_order([answer for report in reports for answer in report.answers], config, prompts)
     write_records(config.answers, answers)
     write_samples(folder, config, prompts, answers)
@@ -106,6 +87,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
             "kl": divergences([found for report in reports for found in report.log_ratios]),
         }
     )
+    journal.discard()
 
 
 def usable_prompts(config: EvaluationConfig) -> list[PromptRecord]:
@@ -144,16 +126,23 @@ def num_processes(config: EvaluationConfig) -> int:
 class Evaluator:
     """The reward model, the policy of the job in hand, and the jobs."""
 
-    def __init__(self, config: EvaluationConfig, jobs: Sequence[Job]) -> None:
+    def __init__(self, config: EvaluationConfig, jobs: Sequence[Job], left: Sequence[int]) -> None:
         self._config = config
         self._jobs = jobs
+        self._left = left
         self._num_engines = 2 * num_processes(config)
         self._reward_model = RewardEngine(config.reward_model, config.engine, num_engines=self._num_engines)
         self._policy: PolicyEngine | None = None
 
-    def do(self, job: int) -> Report:
+    def do(self, job: int) -> tuple[int, Report]:
+        """Do what is left at the place `job`; its number among all jobs, and what came of it."""
+        number = self._left[job]
+        # The last bits depend on what the engines remember, and so on which jobs they did before.
+        self._reward_model.forget_prompts()
+        return number, self._report(self._jobs[number])
+
+    def _report(self, what: Job) -> Report:
         """Sample and score answers, score held-out pairs, or show answers to the references."""
-        what = self._jobs[job]
         if isinstance(what, AccuracyJob):
             return self._accuracy(what)
         return self._answers(what) if isinstance(what, AnswerJob) else self._divergence(what)
@@ -170,6 +159,7 @@ class Evaluator:
             self._policy = PolicyEngine(folder, self._config.engine, num_engines=self._num_engines)
         elif self._policy.folder != folder:
             self._policy.swap_weights(folder)
+        self._policy.forget_prompts()
         return self._policy
 
     def _answers(self, job: AnswerJob) -> Report:

@@ -8,12 +8,13 @@ was killed end with their next report.
 
 import multiprocessing
 import sys
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Protocol, TypeVar
 
-from pretrain.run import ProgramError
+from pretrain.failures import ProgramError, TransientError, explain
 
 ReportT = TypeVar("ReportT")
 ReportT_co = TypeVar("ReportT_co", covariant=True)
@@ -40,8 +41,8 @@ def run_jobs(
 ) -> None:
     """Do jobs 0 to `num_jobs` - 1 and give each one's report to `on_report`, in this process.
 
-    `start` makes a worker; it is called once in each process. Raises ProgramError when a worker did,
-    RuntimeError when one died.
+    `start` makes a worker; it is called once in each process. Raises ProgramError when a worker raised
+    anything, TransientError when one was killed, RuntimeError when one ended otherwise.
     """
     num_processes = min(num_processes, num_jobs)
     if num_processes == 0:
@@ -96,6 +97,11 @@ def _gather(workers: list[ForkedWorker], on_report: Callable[[ReportT], None]) -
                 process = open_ends.pop(connection)
                 process.join()
                 if process.exitcode != 0:
+                    if process.exitcode is not None and process.exitcode < 0:
+                        raise TransientError(
+                            f"A sampling worker was killed by signal {-process.exitcode}, by someone or "
+                            "because the memory ran out: retry, with fewer programs at once if need be."
+                        ) from None
                     raise RuntimeError(
                         f"A sampling worker ended with status {process.exitcode}: see the log above."
                     ) from None
@@ -120,8 +126,11 @@ def _work(
         worker = start()
         while (job := take()) < num_jobs:
             reports.send(worker.do(job))
-    except ProgramError as error:
-        reports.send(error)
     except BrokenPipeError:
         # The program was killed: nobody waits for what is left.
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001  # the outermost frame of this process
+        if not isinstance(error, ProgramError):
+            traceback.print_exc()
+        failure = explain(error)
+        reports.send((TransientError if failure.may_pass else ProgramError)(failure.sentence))

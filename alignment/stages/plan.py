@@ -61,6 +61,7 @@ def training_options(stage: Stage, name: str, variant: VariantRecipe) -> dict[st
         "num_threads": recipe.num_threads,
         "num_processes": recipe.num_processes,
         "lora": recipe.lora,
+        "device": recipe.device,
         "recompute_activations": recipe.recompute_activations,
         "checkpoint_seconds": recipe.checkpoint_seconds,
     }

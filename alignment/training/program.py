@@ -29,7 +29,7 @@ from pretrain.loop import (
     discard_checkpoint,
     train,
 )
-from pretrain.processes import is_first, process_group
+from pretrain.processes import is_first, process_group, require_device
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
 from pretrain.sharding import ShardedModel, call, whole_model
 
@@ -55,6 +55,7 @@ def training_main(config_type: type[ConfigT], run: Callable[[ConfigT, RunFolder]
 def start(config: TrainingConfig) -> Encoder:
     """Set torch up and check the initial checkpoint before any work; its encoder."""
     torch.set_num_threads(config.num_threads)
+    require_device(config.device)
     check_checkpoint_folder(config.initial)
     return encoder_for(config.initial)
 

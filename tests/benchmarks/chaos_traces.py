@@ -14,7 +14,7 @@ SKIPPED = ("postgres", "valkey", "log", "static")
 """Folders in which others than rounds write."""
 
 TEMPORARY_ENDINGS = (".writing", ".new", ".tmp", ".partial")
-UNFINISHED = ("checkpoint.pt",)
+UNFINISHED = "checkpoint-*.pt"
 """What a finished program has no use for."""
 
 
@@ -65,4 +65,4 @@ def _all(var: Path) -> Iterator[Path]:
 
 
 def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.endswith(TEMPORARY_ENDINGS) or path.name in UNFINISHED
+    return path.name.startswith(".") or path.name.endswith(TEMPORARY_ENDINGS) or path.match(UNFINISHED)

@@ -45,9 +45,10 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path, 
     run(tmp_path / "whole", whole)
     folder = cut_after(tmp_path / "cut", 7)
     newest = checkpoints(folder)[0]
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 1
-    newest.write_bytes({"flipped": content, "truncated": content[:1000], "emptied": b""}[damage])
+    flipped = bytearray(newest.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    damaged = {"flipped": bytes(flipped), "truncated": bytes(flipped[:1000]), "emptied": b""}
+    newest.write_bytes(damaged[damage])
     resumed = make_model()
     steps: list[int] = []
     run(folder.path, resumed, FREQUENT, steps.append)

@@ -9,6 +9,7 @@ from alignment.calibration import calibration
 from alignment.programs import EvaluationConfig, SamplingConfig
 from alignment.records import SampledAnswer
 from alignment.sampling.evaluation import run
+from alignment.sampling.evaluation_jobs import JOURNAL, Journal
 from annotation.records import read_records
 from pretrain.run import RunFolder
 from tests.alignment.sampling.conftest import ENGINE, Models
@@ -20,7 +21,9 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore::FutureWarnin
 NUM_PROMPTS = 30
 
 
-def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, tmp_path: Path) -> None:
+def test_policies_are_compared_and_the_reward_model_is_measured(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     preferences = make_preferences(25)
     config = EvaluationConfig(
         policies={"candidate": models.other, "same": models.other, "base": models.policy},
@@ -35,7 +38,9 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     )
     folder = RunFolder(tmp_path)
 
-    run(config, folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "discard", lambda _: None)  # what a kill at the very end leaves
+        run(config, folder)
 
     answers = list(read_records(config.answers, SampledAnswer))
     assert [(answer.policy, answer.prompt_id, answer.sample) for answer in answers] == [
@@ -71,3 +76,13 @@ def test_policies_are_compared_and_the_reward_model_is_measured(models: Models, 
     assert list(folder.read_metrics("progress"))[-1]["done"] == NUM_PROMPTS * 4
     assert result["kl"]["base"]["num_answers"] == NUM_PROMPTS
     assert result["kl"]["base"]["per_answer"]["low"] > 0
+
+    # Killed before its second job was written down whole, it goes on to the same bytes.
+    written = config.answers.read_bytes()
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    (tmp_path / JOURNAL).write_bytes(b"".join([lines[0], *lines[2:], lines[1][:100]]))
+    config.answers.unlink()
+    run(config, folder)
+    assert config.answers.read_bytes() == written
+    assert folder.read_result() == result
+    assert not (tmp_path / JOURNAL).exists()
