@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from alignment.programs import EngineConfig
 from alignment.server_processes import SERVER_MODULE, ServerProcess, server_start
@@ -70,6 +71,8 @@ class ModelServers:
         """By the deployment's number."""
         self._unmovable: set[int] = set()
         """Deployments whose weights would not move into a running server."""
+        self.settled = False
+        """Whether the last look found nothing more to do until a row changes or a server ends."""
 
     def reconcile(self) -> None:
         """Bring the servers one step nearer to what the rows want. Waits for an exchange of weights alone."""
@@ -86,8 +89,18 @@ class ModelServers:
                 self._start(deployment, num_starts=1)
             elif deployment.pk in self._servers:
                 self._keep(deployment)
-        for release in Release.objects.filter(state=Release.State.PENDING).select_related("project"):
+        pending = list(Release.objects.filter(state=Release.State.PENDING).select_related("project"))
+        for release in pending:
             self._advance(release)
+        self.settled = (
+            not pending
+            and set(wanted) == set(self._servers)
+            and all(server.proved for server in self._servers.values())
+        )
+
+    def all_running(self) -> bool:
+        """Whether no server has ended since the last look; asks nobody."""
+        return all(server.process.running for server in self._servers.values())
 
     def stop_all(self) -> None:
         """Stop every server."""
@@ -204,7 +217,14 @@ class ModelServers:
                 self._put_back(begun)
                 return
             served[move.new.pk] = _served(move.server, proof)
-        if not release_go_live(release, served):
+        try:
+            is_live = release_go_live(release, served)
+        except (InterfaceError, OperationalError):
+            # Nobody knows whether that was committed: servers made anew hold what the rows say.
+            for move in moves:
+                self._stop(move.old.pk)
+            raise
+        if not is_live:
             self._put_back(begun)
             return
         for move in moves:

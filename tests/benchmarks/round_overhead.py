@@ -25,7 +25,7 @@ from pretrain.run import RunFolder
 from tests.benchmarks.chaos import SIZES, commit, device, say
 from tests.benchmarks.chaos_site import ChaosSite, chaos_recipe
 
-KINDS = ("computation", "start", "end")
+KINDS = ("computation", "start", "writing", "going")
 IDLE_SECONDS = 20.0
 SECONDS_TO_REST = 5.0
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*):\s+([^\n]*)")
@@ -34,10 +34,11 @@ TRANSACTION_CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A time in which a program started, computed or ended, in seconds since the epoch."""
+    """A time in which a program did one of KINDS, in seconds since the epoch."""
 
     kind: str
-    """ "start", "computation" or "end"; the end is overhead."""
+    """Until its first row of metrics a program starts, until its last it computes; then it writes its
+    outputs and its result, and goes. The last two are overhead."""
     begin: float
     end: float
 
@@ -51,15 +52,17 @@ class Spent:
     """Some program was starting, and none computed."""
     computation: float
     """Some program computed."""
-    end: float
-    """A program wrote its last and went, and no other started or computed."""
+    writing: float
+    """A program wrote its outputs, measured or hashed, and no other started or computed."""
+    going: float
+    """A program with a result had yet to end, or to be seen to have ended."""
     gaps: dict[str, float]
     """By stage: nothing ran at all."""
 
     @property
     def overhead(self) -> float:
         """Seconds that are neither the programs' start nor computation."""
-        return self.end + sum(self.gaps.values())
+        return self.writing + self.going + sum(self.gaps.values())
 
 
 def main() -> int:
@@ -116,7 +119,8 @@ def spent(stages: Sequence[tuple[str, float, float]], works: Sequence[Work]) -> 
         total=closing - opening,
         start=totals["start"],
         computation=totals["computation"],
-        end=totals["end"],
+        writing=totals["writing"],
+        going=totals["going"],
         gaps=gaps,
     )
 
@@ -143,8 +147,9 @@ def works(site: ChaosSite, round_id: int) -> Iterator[Work]:
         # A program that tells nothing on its way has spent its time on its start, but for its result's file.
         told = (Path(path) / "result.json").stat().st_mtime
         first, last = (min(times), max(times)) if times else (told, told)
-        edges = [float(started), first, last, float(finished)]
-        for kind, begin, end in zip(("start", "computation", "end"), edges, edges[1:], strict=False):
+        edges = [float(started), first, last, max(last, told), float(finished)]
+        kinds = ("start", "computation", "writing", "going")
+        for kind, (begin, end) in zip(kinds, pairwise(edges), strict=True):
             if begin < end:
                 yield Work(kind=kind, begin=begin, end=end)
     servers = site.query(
@@ -195,7 +200,8 @@ def as_report(found: Spent) -> dict[str, Any]:  # Any: JSON
         "seconds_of_overhead": round(found.overhead, 1),
         "share_of_overhead": round(found.overhead / found.total, 3),
         "share_of_overhead_beside_start": round(found.overhead / beside_start, 3),
-        "programs_end": round(found.end, 1),
+        "writing": round(found.writing, 1),
+        "going": round(found.going, 1),
         "gaps": {stage: round(seconds, 1) for stage, seconds in found.gaps.items()},
     }
 
