@@ -149,7 +149,7 @@ def works(site: ChaosSite, round_id: int) -> Iterator[Work]:
         first, last = (min(times), max(times)) if times else (told, told)
         edges = [float(started), first, last, max(last, told), float(finished)]
         kinds = ("start", "computation", "writing", "going")
-        for kind, (begin, end) in zip(kinds, pairwise(edges), strict=True):
+        for kind, (begin, end) in zip(kinds, itertools.pairwise(edges), strict=True):
             if begin < end:
                 yield Work(kind=kind, begin=begin, end=end)
     servers = site.query(
