@@ -42,7 +42,7 @@ def test_a_change_of_any_kind_to_deployments_or_releases_wakes(notices: Deployme
     assert notices.wait(5)
     project = Project.objects.create(slug="helpful", name="Helpful")
     assert not notices.wait(0.05)
-    Release.objects.create(project=project)
+    Release.objects.create(project=project, number=1)
     assert notices.wait(5)
 
 
