@@ -1,10 +1,11 @@
 """Writes over checkpoints and deployments."""
 
 import errno
+import fcntl
 import os
 import shutil
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -245,16 +246,33 @@ def _move(
 
 def _store_folder(folder: Path, stored: Path) -> None:
     """Link (or else copy) the content of `folder` aside, then rename: `stored` is whole or absent."""
-    aside = stored.with_name(f".{stored.name}.{uuid.uuid4().hex}")
-    try:
-        for name in content_files(folder):
-            target = aside / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(folder / name, target)
-        if not stored.exists():
+    with _alone_in(stored.parent):
+        # Whoever began one of these was killed: nobody else is here.
+        for left in stored.parent.glob(".*"):
+            shutil.rmtree(left)
+        if stored.exists():
+            return
+        aside = stored.with_name(f".{stored.name}")
+        try:
+            for name in content_files(folder):
+                target = aside / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link_or_copy(folder / name, target)
             aside.rename(stored)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep the folder to this caller; others of this machine wait. The kernel lets go when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        os.close(lock)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

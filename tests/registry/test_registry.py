@@ -82,6 +82,8 @@ def test_an_adopted_folder_lies_in_the_store_under_its_hash(tmp_path: Path) -> N
             produced_by="round 1",
         )
 
+    # Somebody was killed while he put another folder there.
+    write_folder(store / ".half")
     checkpoint = adopt()
     assert Path(checkpoint.path) == store / folder_hash(folder)
     assert folder_hash(Path(checkpoint.path)) == checkpoint.content_hash
