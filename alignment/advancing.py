@@ -21,7 +21,7 @@ from alignment.fencing import StepLost, round_locked, stage_take, stage_write, s
 from alignment.messages import program_moved, program_run_send, round_changed
 from alignment.models import Artifact, Program, Round, Stage
 from alignment.recipe import RecipeError
-from alignment.reuse import artifact_for, program_fingerprint, program_reuse, program_settle
+from alignment.reuse import artifact_for, program_fingerprint, program_reuse, program_settle, programs_settle
 from alignment.stages import STAGES, StageDefinition
 from alignment.stages.plan import stage_folder
 from webhooks.events import Event
@@ -38,6 +38,7 @@ RESEND_AFTER = timedelta(seconds=30)
 
 def rounds_advance() -> None:
     """Advance every running round. What is wrong with one does not hold up the others."""
+    _leases_clear()
     for round_id in Round.objects.filter(state=Round.State.RUNNING).values_list("pk", flat=True):
         round_advance(round_id)
 
@@ -74,6 +75,7 @@ def _step(round_id: int) -> bool:
 def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
     """Start, follow or finish one stage; whether the round moved on."""
     if stage.state == Stage.State.PENDING:
+        programs_settle()  # those of an earlier attempt are about to be planned anew
         # Before any work, so that a start repeated after a crash has a folder of its own.
         stage_write(stage, attempt=stage.attempt + 1, started_at=timezone.now(), finished_at=None, error="")
         # What lies there is of another life of the database, from before a backup was put back.
@@ -148,6 +150,18 @@ def programs_cancel(programs: QuerySet[Program]) -> None:
     programs.filter(state__in=going).update(state=Program.State.CANCELLED)
 
 
+def programs_stop(programs: QuerySet[Program]) -> None:
+    """Take back what runs or is about to: its workers stop it, and then give up the lease."""
+    going = [Program.State.QUEUED, Program.State.RUNNING]
+    programs.filter(state__in=going).update(state=Program.State.PENDING)
+
+
+def program_release(program: Program) -> None:
+    """Say that no process of this attempt is left, so that another may begin in the run folder."""
+    mine = Program.objects.filter(pk=program.pk, attempt=program.attempt)
+    mine.exclude(state=Program.State.RUNNING).update(lease_expires_at=None, pid=None)
+
+
 def _told(round_: Round) -> dict[str, object]:
     """What webhooks tell of every round."""
     return {"project": round_.project.slug, "round": round_.pk, "number": round_.number}
@@ -171,6 +185,8 @@ def _programs_follow(stage: Stage) -> tuple[Program | None, bool]:
             return program, False
         if program.group > unfinished[0].group:
             break
+        if program.state == Program.State.PENDING and _is_held(program):
+            continue
         if program.state == Program.State.PENDING:
             reused = _reuse_or_queue(stage, program) or reused
         elif program.state == Program.State.QUEUED and _older(program.started_at, RESEND_AFTER):
@@ -210,6 +226,17 @@ def _queue(stage: Stage, program: Program) -> None:
         if queued:
             program_moved(stage.round_id, program.pk)
             transaction.on_commit(lambda: program_run_send(program.pk, attempt, program.queue))
+
+
+def _leases_clear() -> None:
+    """Take away the leases of workers that vanished while their programs were being stopped."""
+    over = Program.objects.filter(lease_expires_at__lt=timezone.now())
+    over.exclude(state=Program.State.RUNNING).update(lease_expires_at=None, pid=None)
+
+
+def _is_held(program: Program) -> bool:
+    """Whether a worker may still be at work on it, if only to stop it."""
+    return program.lease_expires_at is not None and not _lease_ran_out(program)
 
 
 def _lease_ran_out(program: Program) -> bool:

@@ -1,19 +1,22 @@
-"""The HTTP API of rounds: list, read, launch, cancel."""
+"""The HTTP API of rounds: list, read, launch. What is done with a launched one: `alignment.control_api`."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 from pydantic import AfterValidator
 
 from accounts.auth import request_user
 from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
+from alignment.control import check_stage_name
+from alignment.dry_run import dry_run
 from alignment.models import Round
 from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RECIPES, RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import round_report, rounds
-from alignment.services import round_cancel, round_launch
+from alignment.services import next_number, round_launch
 from annotation.api.judging import text_storable
 from annotation.models import Project
 from registry.models import Checkpoint
@@ -30,6 +33,7 @@ class RoundOut(Schema):
     id: int
     project: str
     round: int
+    run: int
     state: str
 
 
@@ -41,41 +45,45 @@ class LaunchIn(Schema):
     recipe: str | dict[str, Any]  # Any: JSON
     reason: Annotated[str, Field(max_length=2000), AfterValidator(text_storable)] = ""
     """Why to launch although checks speak against it; kept."""
+    from_stage: str = ""
+    """Take nothing over from earlier rounds in this stage and those after it."""
+    dry_run: bool = False
+    """Only say what would run."""
 
 
 @router.get("/rounds", response=list[RoundOut])
 def round_list(request: HttpRequest) -> list[RoundOut]:
     """All rounds, newest first."""
-    _admin(request)
-    return [_round_out(round_) for round_ in rounds()]
+    api_admin(request)
+    return [round_out(round_) for round_ in rounds()]
 
 
 @router.get("/rounds/{round_id}", response=dict[str, Any])
 def round_read(request: HttpRequest, round_id: int) -> dict[str, Any]:  # Any: JSON
     """One round's report."""
-    return round_report(_round(request, round_id))
+    return round_report(api_round(request, round_id))
 
 
-@router.post("/rounds", response={201: RoundOut})
-def round_create(request: HttpRequest, launch: LaunchIn) -> tuple[int, RoundOut]:
-    """Launch a round."""
-    admin = _admin(request)
+@router.post("/rounds", response={200: dict[str, Any], 201: RoundOut})
+def round_create(request: HttpRequest, launch: LaunchIn) -> Status[RoundOut | dict[str, Any]]:  # Any: JSON
+    """Launch a round, or with `dry_run` say what it would compute."""
+    admin = api_admin(request)
     project = Project.objects.filter(slug=launch.project).first()
     base = Checkpoint.objects.filter(name=launch.base).first()
     if project is None or base is None:
         raise NotFound(f"There is no project {launch.project!r} or no base {launch.base!r}.")
-    recipe = _recipe(launch.recipe)
-    return 201, _round_out(round_launch(project, base, recipe, admin, reason=launch.reason))
+    recipe = recipe_given(launch.recipe)
+    check_stage_name(launch.from_stage)
+    if launch.dry_run:
+        number = next_number(project)
+        planned = dry_run(project, base, recipe, number=number, from_stage=launch.from_stage)
+        return Status(200, {"programs": [asdict(program) for program in planned]})
+    round_ = round_launch(project, base, recipe, admin, reason=launch.reason, fresh_from=launch.from_stage)
+    return Status(201, round_out(round_))
 
 
-@router.post("/rounds/{round_id}/cancel", response=RoundOut)
-def round_stop(request: HttpRequest, round_id: int) -> RoundOut:
-    """Cancel a running round."""
-    round_cancel(_round(request, round_id), request_user(request))
-    return _round_out(_round(request, round_id))
-
-
-def _recipe(given: str | dict[str, Any]) -> RoundRecipe:  # Any: JSON
+def recipe_given(given: str | dict[str, Any]) -> RoundRecipe:  # Any: JSON
+    """A recipe by name or whole. Raises Invalid."""
     if isinstance(given, str):
         # Not a file's name, as on the command line: the API opens no files of the server.
         if given not in RECIPES:
@@ -87,16 +95,20 @@ def _recipe(given: str | dict[str, Any]) -> RoundRecipe:  # Any: JSON
         raise Invalid(str(error)) from error
 
 
-def _admin(request: HttpRequest) -> User:
+def api_admin(request: HttpRequest) -> User:
+    """The admin who asks. Raises Forbidden for others."""
     user = request_user(request)
     if not user.is_admin:
         raise Forbidden(REFUSAL)
     return user
 
 
-def _round(request: HttpRequest, round_id: int) -> Round:
+def api_round(request: HttpRequest, round_id: int) -> Round:
+    """The round that is asked for, for an admin."""
     return admins_row(request_user(request), rounds(), round_id, project="project")
 
 
-def _round_out(round_: Round) -> RoundOut:
-    return RoundOut(id=round_.pk, project=round_.project.slug, round=round_.number, state=round_.state)
+def round_out(round_: Round) -> RoundOut:
+    """The round as lists show it."""
+    project = round_.project.slug
+    return RoundOut(id=round_.pk, project=project, round=round_.number, run=round_.run, state=round_.state)

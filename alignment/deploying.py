@@ -82,7 +82,8 @@ def models_retire(project: Project, *, actor: User | None = None) -> list[Deploy
     Returns those retired: models that answer for other projects as well go on. Comparisons that are open can
     still be judged. Raises Conflict while a round of the project is under way, which would wait for them.
     """
-    running = Round.objects.filter(project=project, state=Round.State.RUNNING).first()
+    states = [Round.State.RUNNING, Round.State.PAUSED]
+    running = Round.objects.filter(project=project, state__in=states).first()
     if running is not None:
         raise Conflict(f"{running} is under way and needs the models: wait for its end, or cancel it first.")
     return project_models_release(project, actor=actor)

@@ -10,6 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from alignment.contents import content_hashes, content_known, run_folder_hashes
@@ -31,6 +32,14 @@ def program_fingerprint(program: Program) -> str:
     contents = content_hashes(plan_inputs(plan))
     contents |= run_folder_hashes(Path(path) for path in plan["run_folders"])
     return fingerprint(plan, contents) or ""
+
+
+def programs_settle() -> None:
+    """Keep what finished programs left that nobody has seen since, as of a cancelled round."""
+    settled = Exists(Artifact.objects.filter(folder=OuterRef("folder")))
+    finished = Program.objects.filter(state=Program.State.FINISHED, reused_from=None)
+    for program in finished.exclude(fingerprint="").filter(~settled):
+        program_settle(program)
 
 
 def program_settle(program: Program) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from alignment.best_of_k import best_of_k_report
@@ -104,11 +104,14 @@ def win_rate_history(round_: Round) -> list[dict[str, Any]]:  # Any: figures, JS
     [{"number", "proxy": the reward model's win rate, "outside": {who: theirs}}], people's under "people".
     """
     rows = []
-    earlier = Round.objects.filter(project=round_.project, base=round_.base, number__lte=round_.number)
+    earlier = Round.objects.filter(project=round_.project, base=round_.base)
+    earlier = earlier.filter(Q(number__lt=round_.number) | Q(pk=round_.pk))
     told = Stage.objects.filter(name__in=(Stage.Name.EVALUATION, Stage.Name.GATE))
     told = told.only("round_id", "name", "result")
-    rounds_before = earlier.only("number").order_by("number")
-    for each in rounds_before.prefetch_related(Prefetch("stages", told)):
+    rounds_before = earlier.only("number").order_by("number", "run")
+    # Of several runs of a number the last counts, of this round's number this one.
+    runs = {each.number: each for each in rounds_before.prefetch_related(Prefetch("stages", told))}
+    for each in runs.values():
         stages = {stage.name: stage.result for stage in each.stages.all()}
         evaluation = stages.get(Stage.Name.EVALUATION, {})
         proxy = evaluation.get("win_rate", {}).get("base")

@@ -1,4 +1,4 @@
-"""Writes over rounds: launch, cancel, retry a stage, decide at a gate. Each leaves an audit row."""
+"""Launches rounds and decides at their gates, each with an audit row; `alignment.control` has the rest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +10,18 @@ from django.utils import timezone
 from accounts.errors import Conflict, Invalid
 from accounts.models import User
 from accounts.services import audit_record
-from alignment.advancing import programs_cancel, stage_fail
-from alignment.fencing import round_locked, round_seize, stage_seized, stage_write
+from alignment.advancing import stage_fail
+from alignment.fencing import stage_seized, stage_write
 from alignment.launch_checks import launch_override, refuse_launch
 from alignment.messages import round_changed, rounds_advance_send
-from alignment.models import GatePair, Program, Round, Stage
+from alignment.models import GatePair, Round, Stage
 from alignment.recipe import RoundRecipe
 from alignment.rejection.recipe import BEST
 from alignment.stages import STAGES
 from alignment.stages.domain_policies import named_policy
 from alignment.stages.judge import judge_config
 from annotation.models import Project
+from annotation.selectors import judgement_count
 from annotation.selectors import prompts as project_prompts
 from pretrain.encoders import encoder_for
 from pretrain.run import ProgramError
@@ -34,35 +35,29 @@ def round_launch(
     launched_by: User | None,
     *,
     reason: str = "",
+    fresh_from: str = "",
 ) -> Round:
     """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed.
 
-    `reason` overrides what `LaunchChecks` finds, and is kept with what it overrode.
+    `reason` overrides what `LaunchChecks` finds, and is kept with what it overrode. From the stage
+    `fresh_from` on the round takes nothing over from earlier ones.
     """
-    # Both raise where the judge is a deployment that is not there.
-    judge_config(recipe.quality.judge, named_in="quality.judge")
-    judge_config(recipe.gate.judge, named_in="gate.judge")
-    for name in set(recipe.rejection.policies.values()) - {BEST}:
-        named_policy(name)  # raises where it is not there
-    _refuse_unusable_base(base)
-    _refuse_missing_data(project, recipe)
+    refuse_what_cannot_succeed(project, base, recipe, number=next_number(project))
     overridden = refuse_launch(project, base, recipe, reason)
     with transaction.atomic():
-        _refuse_second_round(project)
-        last = project.rounds.order_by("-number").first()
-        number = max(project.current_round, last.number + 1 if last else 1)
-        round_ = Round.objects.create(
-            project=project,
-            number=number,
-            base=base,
-            recipe=recipe.model_dump(mode="json"),
-            launched_by=launched_by,
+        refuse_second_round(project)
+        number = next_number(project)
+        round_ = round_create(
+            Round(
+                project=project,
+                number=number,
+                base=base,
+                recipe=recipe.model_dump(mode="json"),
+                fresh_from=fresh_from,
+                launched_by=launched_by,
+            )
         )
         Project.objects.filter(pk=project.pk).update(current_round=number)
-        Stage.objects.bulk_create(
-            Stage(round=round_, name=definition.name, position=position)
-            for position, definition in enumerate(STAGES)
-        )
         told: dict[str, str | list[str]] = {"recipe": recipe.name, "base": base.name}
         if overridden:
             launch_override(round_, launched_by, reason, overridden)
@@ -71,6 +66,35 @@ def round_launch(
         round_changed(round_.pk)
         transaction.on_commit(rounds_advance_send)
     return round_
+
+
+def next_number(project: Project) -> int:
+    """The number of the project's next round."""
+    last = project.rounds.order_by("-number").first()
+    return max(project.current_round, last.number + 1 if last else 1)
+
+
+def round_create(round_: Round) -> Round:
+    """Save a new round with its stages, all pending."""
+    round_.save()
+    Stage.objects.bulk_create(
+        Stage(round=round_, name=definition.name, position=position)
+        for position, definition in enumerate(STAGES)
+    )
+    return round_
+
+
+def refuse_what_cannot_succeed(
+    project: Project, base: Checkpoint, recipe: RoundRecipe, *, number: int
+) -> None:
+    """Raises Invalid where a round `number` of the project could not succeed."""
+    # Both raise where the judge is a deployment that is not there.
+    judge_config(recipe.quality.judge, named_in="quality.judge")
+    judge_config(recipe.gate.judge, named_in="gate.judge")
+    for name in set(recipe.rejection.policies.values()) - {BEST}:
+        named_policy(name)  # raises where it is not there
+    _refuse_unusable_base(base)
+    _refuse_missing_data(project, recipe, number)
 
 
 def _refuse_unusable_base(base: Checkpoint) -> None:
@@ -82,8 +106,8 @@ def _refuse_unusable_base(base: Checkpoint) -> None:
         raise Invalid(f"{base.name} cannot be a base: {error}") from error
 
 
-def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
-    if not recipe.collect.num_comparisons:
+def _refuse_missing_data(project: Project, recipe: RoundRecipe, number: int) -> None:
+    if recipe.collect.num_comparisons <= judgement_count(project, number):
         return
     live = project.deployments.filter(state=Deployment.State.LIVE).values("checkpoint").distinct().count()
     if live < 2:
@@ -97,36 +121,13 @@ def _refuse_missing_data(project: Project, recipe: RoundRecipe) -> None:
         )
 
 
-def round_cancel(round_: Round, actor: User | None) -> None:
-    """Stop a running round; its programs are killed by the workers that run them."""
-    with transaction.atomic():
-        locked = round_locked(round_.pk)
-        if locked.state != Round.State.RUNNING:
-            raise Conflict(f"{round_} is not running.")
-        round_seize(locked)
-        Round.objects.filter(pk=round_.pk).update(state=Round.State.CANCELLED, finished_at=timezone.now())
-        programs_cancel(Program.objects.filter(stage__round=round_))
-        audit_record(actor, "round.cancel", round_, {})
-
-
-def stage_retry(stage: Stage, actor: User | None) -> None:
-    """Run a failed stage again, and go on with the round from there."""
-    with stage_seized(stage.pk) as locked:
-        round_ = locked.round
-        if locked.state != Stage.State.FAILED or round_.state != Round.State.FAILED:
-            raise Conflict(f"{stage} has not failed: there is nothing to retry.")
-        _refuse_second_round(round_.project)
-        Stage.objects.filter(pk=stage.pk).update(state=Stage.State.PENDING, error="", finished_at=None)
-        Round.objects.filter(pk=round_.pk).update(state=Round.State.RUNNING, finished_at=None)
-        audit_record(actor, "stage.retry", stage, {"error": locked.error})
-        transaction.on_commit(rounds_advance_send)
-
-
-def _refuse_second_round(project: Project) -> None:
+def refuse_second_round(project: Project) -> None:
     """Call it in a transaction. Raises Conflict where the project has a round under way."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    if project.rounds.filter(state=Round.State.RUNNING).exists():
-        raise Conflict(f"{project.name} has a running round: wait for it or cancel it.")
+    under_way = project.rounds.filter(state__in=[Round.State.RUNNING, Round.State.PAUSED]).first()
+    if under_way is not None:
+        state = under_way.get_state_display().lower()
+        raise Conflict(f"{project.name} has a {state} round: wait for it or cancel it.")
 
 
 def gate_override(stage: Stage, actor: User, reason: str) -> None:

@@ -6,11 +6,11 @@ from celery import shared_task
 from django.db import connection
 
 from accounts.errors import Conflict
+from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
-from alignment.advancing import stage_fail
 from alignment.fencing import StepLost, stage_seized
 from alignment.messages import rounds_advance_send
-from alignment.models import Stage
+from alignment.models import Round, Stage
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
@@ -34,6 +34,7 @@ def program_run(program_id: int, attempt: int) -> None:
     program = program_claim(program_id, attempt)
     if program is not None:
         run_program(program)
+        program_release(program)
         rounds_advance_send()
 
 
@@ -46,14 +47,13 @@ def pairs_generate(stage_id: int) -> None:
         if not cursor.fetchone()[0]:
             return
         try:
-            while (missing := comparisons_missing(stage)) > 0 and stage.state == Stage.State.WAITING:
+            while (missing := comparisons_missing(stage)) > 0 and _is_waiting(stage_id):
                 comparisons_generate(
                     stage.round.project,
                     num_comparisons=min(missing, CHUNK),
                     round_number=stage.round.number,
                     sampling=recipe_of(stage.round).collect.sampling,
                 )
-                stage.refresh_from_db(fields=["state"])
         except Conflict as error:
             # No two different models, no prompts, or never two different answers: asking again is no use.
             with stage_seized(stage_id) as waiting, suppress(StepLost):
@@ -65,3 +65,9 @@ def pairs_generate(stage_id: int) -> None:
                     stage_fail(waiting, str(error))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])
+
+
+def _is_waiting(stage_id: int) -> bool:
+    """Whether the stage still waits for judgements, in a round that is under way."""
+    waiting = Stage.objects.filter(pk=stage_id, state=Stage.State.WAITING)
+    return waiting.filter(round__state=Round.State.RUNNING).exists()

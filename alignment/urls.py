@@ -3,6 +3,7 @@
 from django.urls import path
 
 from alignment import (
+    control_views,
     erasing_views,
     gate_views,
     member_views,
@@ -17,6 +18,10 @@ urlpatterns = [
     path("rounds/new/", views.round_new, name="round-new"),
     path("rounds/<int:pk>/", views.round_detail, name="round"),
     path("rounds/<int:pk>/cancel/", views.round_cancel_view, name="round-cancel"),
+    path("rounds/<int:pk>/pause/", control_views.round_pause_view, name="round-pause"),
+    path("rounds/<int:pk>/resume/", control_views.round_resume_view, name="round-resume"),
+    path("rounds/<int:pk>/retry/", control_views.round_retry_view, name="round-retry"),
+    path("rounds/<int:pk>/rerun/", control_views.round_rerun_view, name="round-rerun"),
     path("stages/<int:pk>/retry/", views.stage_retry_view, name="stage-retry"),
     path("stages/<int:pk>/gate/", views.gate_decide_view, name="gate-decide"),
     path("stages/<int:pk>/pairs/", gate_views.gate_pairs, name="gate-pairs"),

@@ -22,6 +22,7 @@ from alignment.console.programs import program_page
 from alignment.console.recipe_tables import recipe_tables
 from alignment.console.round_list import round_rows, rounds_listed
 from alignment.console.rounds import round_page, rounds_detailed
+from alignment.control import round_cancel, stage_retry
 from alignment.data_gate.shown import data_gate_shown
 from alignment.evaluation_figures import evaluation_figures
 from alignment.forms import LaunchForm
@@ -37,7 +38,7 @@ from alignment.selectors import (
     rounds,
     win_rate_history,
 )
-from alignment.services import gate_override, gate_reject, round_cancel, round_launch, stage_retry
+from alignment.services import gate_override, gate_reject, round_launch
 from annotation.models import Project
 
 TRAINS = ("alignment.training.sft", "alignment.training.dpo", "alignment.training.reward")

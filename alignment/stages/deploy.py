@@ -27,7 +27,8 @@ def start(stage: Stage) -> None:
         release = _asked_before(stage, checkpoints) or release_request(
             round_.project,
             checkpoints,
-            next_round=round_.number + 1,
+            # A number that is run again does not take people back.
+            next_round=max(round_.number + 1, round_.project.current_round),
             made_by_round=round_.number,
             gate={name: gate[name] for name in ("problems", "override") if name in gate},
             actor=round_.launched_by,

@@ -32,9 +32,9 @@ def recipe_of(round_: Round) -> RoundRecipe:
 
 def stage_folder(stage: Stage) -> Path:
     """Where the stage's inputs and run folders lie; a retried stage begins in a new one."""
-    folder: Path = (
-        settings.ACCORD_RUNS / stage.round.project.slug / f"round-{stage.round.number}" / stage.name
-    )
+    round_ = stage.round
+    run = f"round-{round_.number}" if round_.run == 1 else f"round-{round_.number}-run-{round_.run}"
+    folder: Path = settings.ACCORD_RUNS / round_.project.slug / run / stage.name
     return folder / f"attempt-{stage.attempt}"
 
 
@@ -158,9 +158,9 @@ def average_recipe(stage: Stage) -> AverageRecipe:
 
 
 def earlier_rounds(round_: Round) -> QuerySet[Round]:
-    """The project's finished rounds before this one, newest first."""
+    """The project's finished rounds before this one, newest first; of several runs of a number the last."""
     finished = Round.objects.filter(project=round_.project, state=Round.State.FINISHED)
-    return finished.filter(number__lt=round_.number).order_by("-number")
+    return finished.filter(number__lt=round_.number).order_by("-number", "-run").distinct("number")
 
 
 def best_earlier_policy(round_: Round) -> Checkpoint:
@@ -210,7 +210,7 @@ def checkpoints_register(
             folder=folder,
             content_hash=known,
             store=settings.ACCORD_CHECKPOINTS,
-            name=f"{round_.project.slug}-r{round_.number}-{stage.name.replace('_', '-')}-{name}",
+            name=f"{_checkpoint_prefix(round_)}-{stage.name.replace('_', '-')}-{name}",
             kind=Checkpoint.Kind.AVERAGE
             if name == "average" and kind != Checkpoint.Kind.REWARD_MODEL
             else kind,
@@ -222,6 +222,11 @@ def checkpoints_register(
         content_known(Path(made[name].path), made[name].content_hash)
         ids[name] = made[name].pk
     return {"checkpoints": ids}
+
+
+def _checkpoint_prefix(round_: Round) -> str:
+    run = "" if round_.run == 1 else f".{round_.run}"
+    return f"{round_.project.slug}-r{round_.number}{run}"
 
 
 def stage_checkpoint(round_: Round, stage_name: Stage.Name, name: str) -> Checkpoint:

@@ -3,9 +3,11 @@
 import hashlib
 from pathlib import Path
 
+from django.db.models import Max
+
 from accounts.errors import Invalid
 from alignment.fencing import step_held
-from alignment.models import Snapshot, Stage
+from alignment.models import Round, Snapshot, Stage
 from alignment.records import PromptRecord
 from alignment.selection import Selection, select
 from alignment.stages.plan import recipe_of, stage_folder
@@ -26,7 +28,7 @@ LEAST_JUDGEMENTS = 10
 def start(stage: Stage) -> None:
     """Select, write, hash and record. Raises Invalid where too few judgements are usable."""
     recipe = recipe_of(stage.round)
-    selection = select(preference_records(stage.round.project), recipe.snapshot)
+    selection = select(_records(stage.round), recipe.snapshot)
     # The data gate asked for as many as the recipe does, or an admin overrode it: judgements can still have
     # been excluded since.
     if len(selection.train) < LEAST_JUDGEMENTS:
@@ -43,6 +45,16 @@ def start(stage: Stage) -> None:
     write_records(folder / TRAIN_PROMPTS, _prompts(stage, "train", selection.train))
     write_records(folder / HOLDOUT_PROMPTS, _prompts(stage, "holdout", selection.holdout))
     _record(stage, selection, folder, num_newest=len(newest(selection.train, newest_counts[0])))
+
+
+def _records(round_: Round) -> list[PreferenceRecord]:
+    """All judgements to date; where a number is run again, without those of rounds after it."""
+    records = list(preference_records(round_.project))
+    if round_.run == 1:
+        return records
+    before = Snapshot.objects.filter(round__project=round_.project, round__number=round_.number)
+    newest_then = before.aggregate(newest=Max("judgements__comparison__round"))["newest"] or 0
+    return [record for record in records if record.round <= max(round_.number, newest_then)]
 
 
 def newest(records: list[PreferenceRecord], num_rounds: int) -> list[PreferenceRecord]:

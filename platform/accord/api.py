@@ -6,6 +6,7 @@ from ninja import NinjaAPI
 from accounts.auth import bearer_or_session
 from accounts.errors import AccordError
 from alignment.api import router as alignment_router
+from alignment.control_api import router as control_router
 from alignment.member_api import router as member_router
 from annotation.api.exchange import router as exchange_router
 from annotation.api.judging import router as annotation_router
@@ -17,6 +18,7 @@ api.add_router("", annotation_router)
 api.add_router("", live_router)
 api.add_router("", exchange_router)
 api.add_router("", alignment_router)
+api.add_router("", control_router)
 api.add_router("", member_router)
 api.add_router("", registry_router)
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from accounts.models import Role, User
 from accounts.services import user_create
 from alignment.advancing import MAX_LOST, round_advance
+from alignment.control import round_cancel, stage_retry
 from alignment.models import Program, Round, Stage
-from alignment.services import round_cancel, stage_retry
 from tests.alignment.factories import make_program, make_round
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]

@@ -10,9 +10,10 @@ from accounts.models import Role, User
 from accounts.services import user_create
 from alignment import advancing
 from alignment.advancing import round_advance, rounds_advance, stage_fail
+from alignment.control import round_cancel, stage_retry
 from alignment.fencing import StepLost, stage_take, stage_write
 from alignment.models import Program, Round, Stage
-from alignment.services import gate_override, round_cancel, stage_retry
+from alignment.services import gate_override
 from alignment.stages import StageDefinition
 from alignment.stages.plan import program_add
 from tests.alignment.factories import make_round

@@ -94,6 +94,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
         Look(name="program", path=f"/programs/{_running(site).pk}/", person=admin),
         Look(name="round-new", path="/rounds/new/", person=admin),
+        Look(name="round-rerun", path=f"/rounds/{site.round.pk}/rerun/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),
     ]
 

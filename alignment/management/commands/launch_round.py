@@ -11,10 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from accounts.errors import AccordError
+from alignment.control import check_stage_name
+from alignment.dry_run import dry_run
+from alignment.management.commands._planned import planned_table
 from alignment.models import Round, Stage
 from alignment.recipe import RecipeError, load_recipe
 from alignment.selectors import round_report, stage_progress
-from alignment.services import round_launch
+from alignment.services import next_number, round_launch
 from annotation.models import Project
 from registry.models import Checkpoint
 
@@ -29,6 +32,13 @@ class Command(BaseCommand):
         parser.add_argument("--project", required=True, help="the project's slug")
         parser.add_argument("--base", required=True, help="the base model's name in the registry")
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
+        parser.add_argument(
+            "--from-stage",
+            default="",
+            metavar="NAME",
+            help="take nothing over from earlier rounds from here on",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say what would run")
         parser.add_argument("--wait", action="store_true", help="show progress until the round ends")
         parser.add_argument(
             "--reason", default="", help="why to launch although checks speak against it; kept"
@@ -41,7 +51,16 @@ class Command(BaseCommand):
             recipe = load_recipe(options["recipe"])
             project = _get(Project, "project", slug=options["project"])
             base = _get(Checkpoint, "base model", name=options["base"])
-            round_ = round_launch(project, base, recipe, None, reason=options["reason"])
+            from_stage = options["from_stage"]
+            check_stage_name(from_stage)
+            if options["dry_run"]:
+                number = next_number(project)
+                planned = dry_run(project, base, recipe, number=number, from_stage=from_stage)
+                self.stdout.write(planned_table(planned))
+                return
+            round_ = round_launch(
+                project, base, recipe, None, reason=options["reason"], fresh_from=from_stage
+            )
         except (AccordError, RecipeError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Launched {round_}.")
@@ -75,7 +94,7 @@ def follow(round_: Round, console: Console) -> None:
             gate_waits = round_.stages.filter(name=Stage.Name.GATE, state=Stage.State.WAITING).first()
             if gate_waits is not None:
                 raise CommandError(_gate_sentence(gate_waits))
-            if round_.state != Round.State.RUNNING:
+            if round_.state not in (Round.State.RUNNING, Round.State.PAUSED):
                 return
             time.sleep(1)
 
