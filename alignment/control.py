@@ -12,7 +12,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import programs_cancel, programs_stop
 from alignment.fencing import round_locked, round_seize
-from alignment.messages import rounds_advance_send
+from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import Program, Round, Stage
 from alignment.recipe import RecipeError, RoundRecipe
 from alignment.services import refuse_second_round, refuse_what_cannot_succeed, round_create
@@ -100,6 +100,7 @@ def round_rerun(
         )
         told = {"recipe": recipe.name, "of": round_.run, "from_stage": from_stage}
         audit_record(actor, "round.rerun", run, told)
+        round_changed(run.pk)
         transaction.on_commit(rounds_advance_send)
     return run
 

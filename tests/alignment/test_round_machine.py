@@ -391,7 +391,7 @@ def test_rounds_can_always_be_left_and_run_nothing_twice_at_once(
     run_state_machine_as_test(
         RoundMachine,
         settings=settings(
-            max_examples=MORE or 8,
+            max_examples=MORE or 6,
             stateful_step_count=40 if MORE else 25,
             derandomize=not MORE,
             deadline=None,
