@@ -60,7 +60,7 @@ def test_a_failed_stage_shows_its_error_and_can_be_retried_from_its_page(page: C
     assert page.post(reverse("stage-retry", kwargs={"pk": stage.pk})).status_code == 302
     stage.refresh_from_db()
     assert stage.state == Stage.State.PENDING
-    assert AuditEntry.objects.filter(action="stage.retry").exists()
+    assert AuditEntry.objects.filter(action="round.retry").exists()
 
 
 def test_a_closed_gate_is_opened_only_with_a_reason_that_is_kept(page: Client) -> None:

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 from accord.env import REPOSITORY
 from accounts.models import Role
 from accounts.services import user_create
+from alignment.control import round_cancel
 from alignment.messages import program_run_send
 from alignment.models import Program, Round, Stage
-from alignment.services import round_cancel
 from pretrain.run import RunFolder
 from tests.alignment.factories import make_round
 from tests.e2e.browser import Window, window
