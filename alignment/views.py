@@ -114,15 +114,15 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "quality": quality_report(round_),
         "best_of_k": best_of_k_chart(round_),
         "figures": evaluation_figures(report["evaluation"], win_rate_history(round_)),
-        "recipe": recipe_text(round_),
         "data_gate": data_gate_shown(round_),
         "overrides": round_overrides(round_),
-        "recipe_tables": recipe_tables(round_.recipe),
         **_decisions(round_),
     }
     live = request.headers.get("HX-Request") == "true"
-    template = "alignment/_round_live.html" if live else "alignment/round_detail.html"
-    return render(request, template, {**context, "live": live})
+    if live:
+        return render(request, "alignment/_round_live.html", {**context, "live": True})
+    recipe = {"recipe": recipe_text(round_), "recipe_tables": recipe_tables(round_.recipe)}
+    return render(request, "alignment/round_detail.html", {**context, **recipe})
 
 
 def _decisions(round_: Round) -> dict[str, Stage | None]:

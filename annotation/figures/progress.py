@@ -36,11 +36,12 @@ COVERAGE = """
 SELECT p.domain, p.language, count(*), count(*) FILTER (WHERE judged.num > 0),
     coalesce(sum(judged.num), 0)
 FROM annotation_prompt p
-LEFT JOIN LATERAL (
-    SELECT sum(c.num_judgements) AS num
-    FROM annotation_dialog d JOIN annotation_comparison c ON c.dialog_id = d.id
-    WHERE d.prompt_id = p.id AND c.state IN ('open', 'full')
-) judged ON true
+LEFT JOIN (
+    SELECT d.prompt_id, sum(c.num_judgements) AS num
+    FROM annotation_comparison c JOIN annotation_dialog d ON d.id = c.dialog_id
+    WHERE c.project_id = %(project)s AND c.state IN ('open', 'full') AND c.num_judgements > 0
+    GROUP BY d.prompt_id
+) judged ON judged.prompt_id = p.id
 WHERE p.project_id = %(project)s AND p.split = 'train'
 GROUP BY p.domain, p.language
 ORDER BY count(*) DESC, p.domain, p.language
