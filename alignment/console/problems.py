@@ -81,16 +81,13 @@ def _silent(programs: Sequence[Program], now: datetime) -> Iterator[Problem]:
 
 def _idle(programs: Sequence[Program], now: datetime) -> Iterator[Problem]:
     for program in programs:
-        if program.state != Program.State.RUNNING or program.started_at is None:
-            continue
-        told = max(program.started_at.timestamp(), _written_at(Path(program.folder) / "metrics.jsonl"))
-        idle = now.timestamp() - told
-        if idle > IDLE_AFTER.total_seconds():
+        told = program.progressed_at or program.started_at
+        if program.state == Program.State.RUNNING and told is not None and now - told > IDLE_AFTER:
             yield Problem(
                 level="warn",
                 title=_("%(name)s makes no progress") % {"name": program.name},
                 text=_("It runs and has reported nothing for %(minutes)s minutes. Its log may say why.")
-                % {"minutes": round(idle / 60)},
+                % {"minutes": round((now - told) / timedelta(minutes=1))},
                 program=program,
             )
 
@@ -134,10 +131,3 @@ def _disk() -> Iterator[Problem]:
             text=_("%(free)s GiB are left where run folders lie. Make room: `manage.py retire_models` helps.")
             % {"free": f"{usage.free / 2**30:.1f}"},
         )
-
-
-def _written_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

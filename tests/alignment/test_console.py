@@ -145,5 +145,7 @@ def test_a_silent_worker_and_an_empty_queue_are_told_in_sentences(tmp_path: Path
     assert told() == ["No sign of life from program-0", "No worker on the queue training"]
     # Somebody works on the queue: what waits there waits its turn.
     assert told(lease_expires_at=now + LEASE) == []
+    stood = now - timedelta(minutes=11)
+    assert told(progressed_at=stood) == ["program-0 makes no progress"]
     Round.objects.filter(pk=round_.pk).update(state=Round.State.CANCELLED)
     assert told(lease_expires_at=now) == []
