@@ -7,10 +7,12 @@ from django.db.models import Model, QuerySet
 from accounts.errors import Forbidden, NotFound
 from accounts.models import User
 from alignment.models import Program, Round
+from annotation.models import Project
 
 RowT = TypeVar("RowT", bound=Model)
 
 REFUSAL = "Rounds are for admins."
+DEPLOYMENTS_REFUSAL = "Deployments are for admins: people judge without knowing the models."
 
 
 def admins_row(user: User, rows: QuerySet[RowT], pk: int, *, project: str) -> RowT:
@@ -41,3 +43,16 @@ def round_seen(user: User, pk: int) -> None:
 def program_seen(user: User, pk: int) -> None:
     """Raises NotFound or Forbidden for who may not see the program."""
     admins_row(user, Program.objects.only("pk"), pk, project="stage__round__project")
+
+
+def admins_project(user: User, slug: str) -> Project:
+    """The project for a site admin who looks after its models.
+
+    Raises NotFound where it is not there or the person is not in it, Forbidden for everybody else.
+    """
+    project = Project.objects.filter(slug=slug).first()
+    if user.is_admin and project is not None:
+        return project
+    if project is not None and project.memberships.filter(user=user).exists():
+        raise Forbidden(DEPLOYMENTS_REFUSAL)
+    raise NotFound(f"There is no project {slug!r} for you: the address may be wrong.")

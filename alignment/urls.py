@@ -4,6 +4,7 @@ from django.urls import path
 
 from alignment import (
     control_views,
+    deployment_views,
     erasing_views,
     gate_views,
     member_views,
@@ -35,5 +36,7 @@ urlpatterns = [
     path("projects/<slug:slug>/people/<int:pk>/act/", member_views.member_act, name="member-act"),
     path("models/", model_views.model_list, name="models"),
     path("models/<int:pk>/", model_views.model_detail, name="model"),
+    path("projects/<slug:slug>/deployments/", deployment_views.deployments, name="deployments"),
+    path("projects/<slug:slug>/deployments/act/", deployment_views.deployments_act, name="deployments-act"),
     path("models/<int:pk>/tokens/", token_views.model_tokens, name="model-tokens"),
 ]

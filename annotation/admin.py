@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
-from annotation.models import Comparison, Flag, Judgement, Membership, Project, Prompt
+from annotation.models import Comparison, Flag, Judgement, Membership, Project, Prompt, Response
 from annotation.privacy import Masker
 from annotation.services import flag_resolve
 
@@ -84,6 +84,20 @@ class ComparisonAdmin(ReadOnlyAdmin):
         assert isinstance(request.user, User), request.user
         for comparison in queryset.filter(state=Comparison.State.FLAGGED):
             flag_resolve(comparison, keep=keep, actor=request.user)
+
+
+@admin.register(Response)
+class ResponseAdmin(ReadOnlyAdmin):
+    """What models answered, and which version of which: never shown to annotators."""
+
+    list_display = ("id", "project", "model_name", "content_hash", "deployment", "release", "written_at")
+    list_filter = ("project",)
+    list_select_related = ("project", "checkpoint", "deployment", "release__project")
+
+    @admin.display(description="Content hash")
+    def content_hash(self, response: Response) -> str:
+        """Of the checkpoint that wrote it."""
+        return response.checkpoint.content_hash if response.checkpoint else ""
 
 
 @admin.register(Flag)

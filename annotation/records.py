@@ -48,6 +48,8 @@ class RankedResponse(Record):
     origin: Literal["edited", "chosen", "rejected"]
     safety: tuple[str, ...] = Field(default=(), exclude_if=lambda safety: not safety)
     """What the person said is unsafe in it, by the project's categories. Written only where they did."""
+    checkpoint: str = Field(default="", exclude_if=lambda checkpoint: not checkpoint)
+    """The content hash of the checkpoint that wrote it. Written only where it is known."""
 
 
 class PreferenceRecord(Record):

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from django.db import connection
 from django.db.models import Count, F, QuerySet, Sum
 
-from annotation.models import Comparison, Judgement, Project, Prompt, Side
+from annotation.models import Comparison, Judgement, Project, Prompt, Response, Side
 from annotation.records import Message, PreferenceRecord, RankedResponse, Strength
 
 State = Comparison.State
@@ -147,12 +148,7 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
     if judgement.preferred == Side.RIGHT:
         chosen, rejected = rejected, chosen
         unsafe.reverse()
-    ranked = [
-        RankedResponse(content=chosen.content, model=chosen.model_name, origin="chosen", safety=unsafe[0]),
-        RankedResponse(
-            content=rejected.content, model=rejected.model_name, origin="rejected", safety=unsafe[1]
-        ),
-    ]
+    ranked = [_ranked(chosen, "chosen", unsafe[0]), _ranked(rejected, "rejected", unsafe[1])]
     edit = getattr(judgement, "edit", None)
     if edit is not None and edit.erased_at is None:
         ranked.insert(0, RankedResponse(content=edit.content, model=edit.model_name, origin="edited"))
@@ -167,6 +163,19 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
         strength=Strength(judgement.strength),
         annotator=judgement.annotator.pseudonym,
         created=judgement.created_at.isoformat(),
+    )
+
+
+def _ranked(
+    response: Response, origin: Literal["chosen", "rejected"], safety: tuple[str, ...]
+) -> RankedResponse:
+    """A response with the version that wrote it, and what is unsafe in it."""
+    return RankedResponse(
+        content=response.content,
+        model=response.model_name,
+        origin=origin,
+        safety=safety,
+        checkpoint=response.checkpoint.content_hash if response.checkpoint else "",
     )
 
 
@@ -187,7 +196,11 @@ def _judgements(project: Project, rounds: set[int] | None) -> QuerySet[Judgement
 def with_parts(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:
     """With all that a record needs, table by table: a join of seven goes badly wrong on stale statistics."""
     return judgements.prefetch_related(
-        "edit", "annotator", "comparison__left", "comparison__right", "comparison__dialog__prompt"
+        "edit",
+        "annotator",
+        "comparison__left__checkpoint",
+        "comparison__right__checkpoint",
+        "comparison__dialog__prompt",
     )
 
 

@@ -12,7 +12,15 @@ FORMATS = ("accord", "trl")
 TEXT = pa.string()
 MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT), ("tool_call", pa.bool_())]))
 RESPONSES = pa.list_(
-    pa.struct([("content", TEXT), ("model", TEXT), ("origin", TEXT), ("safety", pa.list_(TEXT))])
+    pa.struct(
+        [
+            ("content", TEXT),
+            ("model", TEXT),
+            ("origin", TEXT),
+            ("safety", pa.list_(TEXT)),
+            ("checkpoint", TEXT),
+        ]
+    )
 )
 SCHEMAS = {
     "accord": pa.schema(
@@ -40,7 +48,7 @@ SCHEMAS = {
         ]
     ),
 }
-"""`tool_call` and `safety` are null where a message or a response has none."""
+"""`tool_call`, `safety` and `checkpoint` are null where a message or a response has none."""
 
 Row = dict[str, Any]  # Any: JSON
 

@@ -79,6 +79,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-decided", path=f"/projects/{slug}/disagreements/?show=decided", person=admin),
         Look(name="member", path=f"/projects/{slug}/people/{site.qualified.pk}/", person=admin),
         Look(name="project-settings", path=f"/projects/{slug}/settings/", person=admin),
+        Look(name="deployments", path=f"/projects/{slug}/deployments/", person=admin),
+        Look(name="deployments-under-way", path="/projects/history/deployments/", person=admin),
         Look(name="webhooks", path="/webhooks/", person=admin),
         Look(name="webhook", path=f"/webhooks/{Endpoint.objects.get().pk}/", person=admin),
         Look(name="erase", path="/erase/", person=admin, prepare=_plan_to_erase),

@@ -29,6 +29,7 @@ from annotation.services.administration import project_update
 from registry.models import Checkpoint
 from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_console import make_running_programs
+from tests.e2e.sample_deployments import make_release_under_way, make_releases
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
@@ -139,7 +140,9 @@ def make_sample_site(folder: Path) -> SampleSite:
     checkpoint = make_models(project, folder)
     make_live_work(project, annotator)
     round_ = _round(project, checkpoint, admin, folder)
-    make_history(folder)
+    history = make_history(folder)
+    make_releases(project, admin)
+    make_release_under_way(history[0].project, checkpoint, admin)
     return SampleSite(
         project=project,
         admin=admin,

@@ -60,6 +60,8 @@ TABLE = {
     "GET /projects/new/": SITE_ADMINS,
     "POST /projects/new/": "302 403 403 403 403 403 422",
     "GET /projects/<slug:slug>/": REVIEWERS,
+    "GET /projects/<slug:slug>/deployments/": ADMINS_OF_ROUNDS,
+    "POST /projects/<slug:slug>/deployments/act/": "302 403 403 403 404 404 302",
     "GET /projects/<slug:slug>/settings/": PROJECT_ADMINS,
     "POST /projects/<slug:slug>/settings/": "302 403 403 422 404 404 422",
     "GET /projects/<slug:slug>/prompts/": REVIEWERS,
@@ -157,6 +159,9 @@ TABLE = {
     "GET /api/v1/projects/<slug:slug>/people": "401 403 403 200 404 404 200",
     "POST /api/v1/projects/<slug:slug>/people/<person_id>/exclude": "401 403 403 200 404 404 200",
     "POST /api/v1/projects/<slug:slug>/people/<person_id>/restore": "401 403 403 200 404 404 200",
+    "GET /api/v1/projects/<slug:slug>/releases": "401 403 403 403 404 404 200",
+    # There is nothing to roll back to.
+    "POST /api/v1/projects/<slug:slug>/releases/roll-back": "401 403 403 403 404 404 422",
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
     "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
