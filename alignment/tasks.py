@@ -10,12 +10,14 @@ from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
 from alignment.fencing import StepLost, stage_seized
 from alignment.messages import rounds_advance_send
-from alignment.models import Round, Stage
+from alignment.metrics_export.exporting import program_export as export_metrics
+from alignment.models import Program, Round, Stage
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
 from alignment.stages.data_gate import more_is_no_use
 from alignment.stages.plan import recipe_of
+from alignment.watching import watch_rounds_and_disk
 from annotation.pairing import comparisons_generate
 
 PAIRS_LOCK_SPACE = 0x50414952
@@ -29,6 +31,12 @@ def rounds_advance() -> None:
 
 
 @shared_task
+def watch() -> None:
+    """The clock's slow tick: tell admins of rounds that stand still, and of a disk that is nearly full."""
+    watch_rounds_and_disk()
+
+
+@shared_task
 def program_run(program_id: int, attempt: int) -> None:
     """Run one program to its end, unless the message is void."""
     program = program_claim(program_id, attempt)
@@ -36,6 +44,7 @@ def program_run(program_id: int, attempt: int) -> None:
         run_program(program)
         program_release(program)
         rounds_advance_send()
+        export_metrics(program)
 
 
 @shared_task
@@ -65,6 +74,15 @@ def pairs_generate(stage_id: int) -> None:
                     stage_fail(waiting, str(error))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PAIRS_LOCK_SPACE, stage_id])
+
+
+@shared_task
+def metrics_export() -> None:
+    """The clock's slow tick: bring TensorBoard, MLflow and others up to date with what runs."""
+    for program in Program.objects.filter(state=Program.State.RUNNING).select_related(
+        "stage__round__project"
+    ):
+        export_metrics(program)
 
 
 def _is_waiting(stage_id: int) -> bool:

@@ -26,6 +26,16 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": 2.0},
         },
+        "export-metrics": {
+            "task": "alignment.tasks.metrics_export",
+            "schedule": 20.0,
+            "options": {"expires": 20.0},
+        },
+        "watch": {
+            "task": "alignment.tasks.watch",
+            "schedule": 60.0,
+            "options": {"expires": 60.0},
+        },
         "deliveries-due": {
             "task": "webhooks.tasks.deliveries_due",
             "schedule": 5.0,

@@ -15,8 +15,24 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+
+
 class SettingsError(Exception):
     """The environment lacks something or holds something wrong; the sentence says what to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailServer:
+    """Who takes e-mails; without a host nothing is sent."""
+
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = ""
+    starttls: bool = False
+    tls: bool = False
+    sender: str = "accord@localhost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +65,13 @@ class Environment:
     """How long a program is its worker's after the worker's last sign of life."""
     program_attempts: int
     """How often a program may lose its worker before its round fails."""
+    mail: MailServer
+    mlflow_uri: str
+    """An MLflow tracking server that gets the metrics of runs; empty for none."""
+    wandb_project: str
+    """The project of Weights & Biases that gets them; empty for none."""
+    site_url: str
+    """Where people reach the site, for links in e-mails: `https://accord.example`."""
 
 
 def settings_module_default() -> None:
@@ -81,6 +104,10 @@ def read_environment() -> Environment:
         webhook_ports=_ports("WEBHOOK_PORTS"),
         program_lease_seconds=_number("PROGRAM_LEASE_SECONDS", 60),
         program_attempts=_number("PROGRAM_ATTEMPTS", 3),
+        mlflow_uri=os.environ.get("MLFLOW_TRACKING_URI", ""),
+        wandb_project=os.environ.get("WANDB_PROJECT", ""),
+        mail=_mail("EMAIL_URL", "EMAIL_FROM"),
+        site_url=(os.environ.get("SITE_URL") or next(iter(_list("TRUSTED_ORIGINS")), "")).rstrip("/"),
     )
 
 
@@ -112,7 +139,7 @@ def process_environment(values: Mapping[str, str]) -> dict[str, str]:
 
 def program_environment(*, num_threads: int) -> dict[str, str]:
     """The environment of a training or sampling program: ours, without secrets, with its threads."""
-    secrets = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"}
+    secrets = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "WANDB_API_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in secrets}
     return {
         **kept,
@@ -184,6 +211,27 @@ def _ports(name: str) -> tuple[int, ...]:
     if not all(part.isdecimal() and 0 < int(part) < 65536 for part in parts):
         raise SettingsError(f"{name} must list ports from 1 to 65535 such as 443,8443.")
     return tuple(int(part) for part in parts)
+
+
+def _mail(url_name: str, from_name: str) -> MailServer:
+    url, sender = os.environ.get(url_name, ""), os.environ.get(from_name, "")
+    if not url:
+        return MailServer()
+    parts = urlsplit(url)
+    if parts.scheme not in MAIL_PORTS or not parts.hostname or "@" not in sender:
+        raise SettingsError(
+            f"{url_name} must be like smtp+tls://user:password@host:587 (or smtp://, smtps://), and "
+            f"{from_name} the address that e-mails come from."
+        )
+    return MailServer(
+        host=parts.hostname,
+        port=parts.port or MAIL_PORTS[parts.scheme],
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        starttls=parts.scheme == "smtp+tls",
+        tls=parts.scheme == "smtps",
+        sender=sender,
+    )
 
 
 def _list(name: str) -> tuple[str, ...]:

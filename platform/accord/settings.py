@@ -131,6 +131,16 @@ ACCORD_WEBHOOK_NETWORKS = ENV.webhook_networks
 ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
 ACCORD_PROGRAM_LEASE = timedelta(seconds=ENV.program_lease_seconds)
 ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
+ACCORD_MLFLOW_URI = ENV.mlflow_uri
+ACCORD_WANDB_PROJECT = ENV.wandb_project
+ACCORD_SITE_URL = ENV.site_url
+
+EMAIL_HOST, EMAIL_PORT = ENV.mail.host, ENV.mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = ENV.mail.user, ENV.mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = ENV.mail.starttls, ENV.mail.tls
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = ENV.mail.sender
+
 ACCORD_PROGRAM_ENVIRONMENT = program_environment
 
 LOGGING = {

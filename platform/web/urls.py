@@ -5,7 +5,7 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
-from web.views import account, events, home, preview, webhooks
+from web.views import account, events, home, notifications, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("logout/", account.logout_view, name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),
+    path("account/notifications/", notifications.notifications, name="notifications"),
+    path("account/notifications/try/", notifications.notifications_try, name="notifications-try"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
     path("texts.js", cache_control(max_age=300)(JavaScriptCatalog.as_view()), name="script-texts"),
     path("webhooks/", webhooks.endpoints, name="webhooks"),

@@ -15,6 +15,8 @@ class Event(StrEnum):
     ROUND_FINISHED = "round.finished"
     ROUND_FAILED = "round.failed"
     GATE_WAITING = "gate.waiting"
+    ROUND_STUCK = "round.stuck"
+    DISK_LOW = "disk.low"
     DEPLOY_FINISHED = "deploy.finished"
     DEPLOY_FAILED = "deploy.failed"
     DEPLOY_ROLLED_BACK = "deploy.rolled_back"
@@ -29,6 +31,8 @@ CONTENTS = {
     Event.ROUND_FINISHED: "project, round, number",
     Event.ROUND_FAILED: "project, round, number, stage; texts: error",
     Event.GATE_WAITING: "project, round, number, stage",
+    Event.ROUND_STUCK: "project, round, number, stage",
+    Event.DISK_LOW: "free_gib, free_percent; of no project, so only for endpoints of all",
     Event.DEPLOY_FINISHED: "project, release, made_by_round",
     Event.DEPLOY_FAILED: "project, release, made_by_round; texts: error",
     Event.DEPLOY_ROLLED_BACK: "project, release, made_by_round",
@@ -37,3 +41,15 @@ CONTENTS = {
 """The fields of each event's data."""
 
 CHOOSABLE = tuple(event for event in Event if event is not Event.PING)
+
+MAILED = (
+    Event.ROUND_FINISHED,
+    Event.ROUND_FAILED,
+    Event.ROUND_STUCK,
+    Event.GATE_WAITING,
+    Event.DEPLOY_FINISHED,
+    Event.DEPLOY_FAILED,
+    Event.DEPLOY_ROLLED_BACK,
+    Event.DISK_LOW,
+)
+"""Those that an admin may be told of by e-mail."""

@@ -5,13 +5,19 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import User
+
 
 class Endpoint(models.Model):
-    """A URL that wants to be told of some events, of one project or of the whole site."""
+    """A URL, or an admin's mailbox, that is to be told of some events, of one project or of all."""
 
     project = models.BigIntegerField(null=True, blank=True, db_index=True)
     """The project's number, null for all; no key, for projects stand above webhooks."""
     project_slug = models.CharField(max_length=64, blank=True)
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="notifications"
+    )
+    """The admin who is told by e-mail; null for a URL."""
     url = models.CharField(max_length=500)
     secret = models.CharField(max_length=100)
     """What deliveries are signed with. Shown when it is made, and never again."""

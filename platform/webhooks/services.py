@@ -16,6 +16,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from webhooks.events import CHOOSABLE, Event
 from webhooks.guard import Rules, checked, parse_url
+from webhooks.mail import MailFailed, mail_of, mail_send
 from webhooks.messages import delivery_send_message
 from webhooks.models import Delivery, Endpoint
 from webhooks.sending import SendingFailed, post
@@ -149,7 +150,7 @@ def delivery_send(pk: int) -> None:
     due = Delivery.objects.filter(pk=pk, state=Delivery.State.PENDING, due_at__lte=now)
     if not due.update(due_at=now + LEASE, attempts=F("attempts") + 1):
         return
-    delivery = Delivery.objects.select_related("endpoint").get(pk=pk)
+    delivery = Delivery.objects.select_related("endpoint__user").get(pk=pk)
     code, error = _attempt(delivery)
     mine = Delivery.objects.filter(pk=pk, attempts=delivery.attempts, state=Delivery.State.PENDING)
     if not error:
@@ -184,6 +185,8 @@ def texts_forget(*, judgements: Collection[int], comparisons: Collection[int]) -
 
 def _attempt(delivery: Delivery) -> tuple[int | None, str]:
     """The status, and what went wrong in a sentence; empty where the endpoint took it (2xx)."""
+    if delivery.endpoint.user is not None:
+        return None, _mail(delivery, delivery.endpoint.user)
     body = json.dumps({"id": str(delivery.message_id), **delivery.body}, ensure_ascii=False).encode()
     try:
         target = checked(delivery.endpoint.url, rules())
@@ -198,3 +201,15 @@ def _attempt(delivery: Delivery) -> tuple[int | None, str]:
     except (Invalid, SendingFailed) as error:
         return None, str(error)
     return code, "" if 200 <= code < 300 else f"It answered {code}."
+
+
+def _mail(delivery: Delivery, user: User) -> str:
+    """Send it to the admin's mailbox; what went wrong in a sentence, empty where it was taken."""
+    if not user.is_admin:
+        return "This person is no longer an admin."
+    try:
+        mail = mail_of(delivery.event, delivery.body["data"], site_url=settings.ACCORD_SITE_URL)
+        mail_send(mail, to=user.email, message_id=str(delivery.message_id))
+    except MailFailed as error:
+        return str(error)
+    return ""

@@ -2,6 +2,7 @@
 
 from accounts.models import User
 from webhooks.models import Delivery, Endpoint
+from webhooks.notifying import notifications_set
 from webhooks.services import endpoint_create
 
 
@@ -20,4 +21,10 @@ def make_webhook(admin: User) -> Endpoint:
         Delivery.objects.create(
             endpoint=endpoint, event=event, body={}, state=state, status_code=code, error=error, attempts=3
         )
+    mailbox = notifications_set(
+        admin, email="maria.keller@alignment.example.org", events=["round.failed", "deploy.failed"]
+    )
+    refused = "The mail server did not take it (SMTPServerDisconnected)."
+    for event, state, error in (("round.failed", "delivered", ""), ("deploy.failed", "pending", refused)):
+        Delivery.objects.create(endpoint=mailbox, event=event, body={}, state=state, error=error, attempts=1)
     return endpoint

@@ -216,6 +216,7 @@ class Site:
             "POST /projects/new/": {"name": "No slug"},
             "POST /rounds/new/": {"project": "nowhere"},
             "POST /projects/<slug:slug>/settings/": {"name": ""},
+            "POST /account/notifications/": {"email": "a@example.org", "events": ["round.failed"]},
             "POST /webhooks/": {"url": "ftp://example.org/", "events": ["round.failed"]},
             "POST /projects/<slug:slug>/sensitive/": {"decision": "in"},
             "POST /erase/": {"what": "person", "name": "nobody"},

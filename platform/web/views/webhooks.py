@@ -74,7 +74,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
             form.add_error("url", str(error))
         else:
             form = EndpointForm()
-    counted = Endpoint.objects.annotate(
+    counted = Endpoint.objects.filter(user=None).annotate(
         num_waiting=Count("deliveries", filter=Q(deliveries__state="pending")),
         num_failed=Count("deliveries", filter=Q(deliveries__state="failed")),
     )
@@ -87,7 +87,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
 def endpoint(request: HttpRequest, pk: int) -> HttpResponse:
     """One endpoint and the deliveries to it, newest first."""
     _admin(request)
-    found = get_object_or_404(Endpoint, pk=pk)
+    found = get_object_or_404(Endpoint, pk=pk, user=None)
     page = Paginator(found.deliveries.all(), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "web/webhook.html", {"endpoint": found, "page": page})
 
@@ -97,7 +97,7 @@ def endpoint(request: HttpRequest, pk: int) -> HttpResponse:
 def endpoint_do(request: HttpRequest, pk: int, deed: str) -> HttpResponse:
     """Ping, pause, resume or delete."""
     admin = _admin(request)
-    found = get_object_or_404(Endpoint, pk=pk)
+    found = get_object_or_404(Endpoint, pk=pk, user=None)
     if deed == "ping":
         sent = ping(found, actor=admin)
         if sent.state == Delivery.State.DELIVERED:
@@ -119,7 +119,7 @@ def endpoint_do(request: HttpRequest, pk: int, deed: str) -> HttpResponse:
 def resend(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a delivery again."""
     admin = _admin(request)
-    delivery = get_object_or_404(Delivery, pk=pk)
+    delivery = get_object_or_404(Delivery, pk=pk, endpoint__user=None)
     delivery_resend(delivery, actor=admin)
     messages.success(request, _("It is on its way again."))
     return redirect("webhook", pk=delivery.endpoint_id)
