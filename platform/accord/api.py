@@ -7,8 +7,8 @@ from accounts.auth import bearer_or_session
 from accounts.errors import AccordError
 from alignment.api import router as alignment_router
 from alignment.control_api import router as control_router
-from alignment.member_api import router as member_router
 from alignment.deployment_api import router as deployment_router
+from alignment.member_api import router as member_router
 from annotation.api.exchange import router as exchange_router
 from annotation.api.judging import router as annotation_router
 from annotation.api.live import router as live_router
