@@ -79,9 +79,12 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.writing")
     count = 0
-    with aside.open("w", encoding="utf-8") as out:
-        for record in records:
-            out.write(record.model_dump_json() + "\n")
-            count += 1
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as out:
+            for record in records:
+                out.write(record.model_dump_json() + "\n")
+                count += 1
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return count

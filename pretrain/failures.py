@@ -7,6 +7,8 @@ told by their names and words, so that nothing heavy is imported.
 import errno
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 
 class ProgramError(Exception):
     """What a user can mend: one sentence that says what is wrong and what to do."""
@@ -93,9 +95,20 @@ def explain(error: BaseException) -> Failure:
             sentence=f"A file of weights is damaged: copy or make the model again, then retry. "
             f"({first_line(told)})"
         )
+    if isinstance(error, ValidationError):
+        return Failure(
+            sentence=f"A line of an input file is no {error.title}: {broken_field(error)}. Mend the line, or "
+            "retry the stage that writes the file."
+        )
     if isinstance(error, ConnectionError | TimeoutError):
         return Failure(sentence=f"A connection was lost. ({first_line(told)})", may_pass=True)
     return Failure(sentence=told)
+
+
+def broken_field(error: ValidationError) -> str:
+    """The first thing that is wrong with a record."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
 
 
 def is_out_of_memory(error: BaseException, told: str) -> bool:

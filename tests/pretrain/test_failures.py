@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from alignment.endings import failure_of
+from annotation.records import PreferenceRecord, read_records
 from pretrain.failures import Failure, ProgramError, TransientError, explain
 from pretrain.processes import require_device
 from pretrain.run import EXIT_TERMINATED, RunFolder
@@ -54,6 +55,14 @@ def test_a_missing_file_and_a_damaged_one(tmp_path: Path) -> None:
     damaged = failure_in(load_file, tmp_path / "model.safetensors")
     assert damaged.sentence.startswith("A file of weights is damaged: copy or make the model again")
     assert not missing.may_pass and not damaged.may_pass
+
+
+def test_a_broken_line_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"id": "1", "cont\n')
+    broken = failure_in(list, read_records(tmp_path / "prompts.jsonl", PreferenceRecord))
+    assert broken.sentence.startswith(
+        "A line of an input file is no PreferenceRecord: the whole: Invalid JSON"
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
