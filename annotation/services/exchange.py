@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.errors import Invalid, NotFound
 from accounts.models import User
@@ -24,13 +25,13 @@ def filter_save(project: Project, name: str, chosen: PreferenceFilter, *, actor:
     """
     name = " ".join(name.split())
     if not name or len(name) > 100 or not storable(name):
-        raise Invalid("Give the filter a name of 1 to 100 characters.")
+        raise Invalid(_("Give the filter a name of 1 to 100 characters."))
     with transaction.atomic():
-        saved, _ = SavedFilter.objects.update_or_create(
+        saved, _created = SavedFilter.objects.update_or_create(
             project=project, name=name, defaults={"chosen": chosen.as_json(), "created_by": actor}
         )
         if SavedFilter.objects.filter(project=project).count() > MAX_SAVED:
-            raise Invalid(f"A project keeps {MAX_SAVED} filters at most: delete one first.")
+            raise Invalid(_("A project keeps %d filters at most: delete one first.") % MAX_SAVED)
         audit_record(actor, "filter.save", saved, {"name": name, "filter": saved.chosen})
     return saved
 
@@ -64,5 +65,5 @@ def export_tell(project: Project, manifest: Manifest) -> None:
 def _saved(project: Project, name: str) -> SavedFilter:
     found = SavedFilter.objects.filter(project=project, name=name).first() if storable(name) else None
     if found is None:
-        raise NotFound(f"There is no filter {name!r} in this project.")
+        raise NotFound(_("There is no filter %(name)r in this project.") % {"name": name})
     return found

@@ -74,7 +74,7 @@ def import_start(
 def import_restart(job: ImportJob, *, actor: User) -> None:
     """Ask again for a job that waits or has lost its worker. Raises Conflict for one at work or over."""
     if not is_stale(job):
-        raise Conflict("This import is at work or over: reload the page to see how far it is.")
+        raise Conflict(_("This import is at work or over: reload the page to see how far it is."))
     with transaction.atomic():
         ImportJob.objects.filter(pk=job.pk).update(state=ImportJob.State.WAITING, seen_at=timezone.now())
         audit_record(actor, "import.restart", job, {})

@@ -95,7 +95,7 @@ def test_a_files_name_names_no_file_of_the_server_and_shows_as_text(
 
 
 def test_a_request_that_claims_a_gigabyte_and_breaks_off_is_let_go() -> None:
-    waiting = [
+    waiting: list[dict[str, object]] = [
         {"type": "http.request", "body": b"--x\r\nContent-Disposition: form-data", "more_body": True},
         {"type": "http.disconnect"},
     ]
