@@ -10,7 +10,7 @@ from registry.models import Checkpoint
 from registry.services import checkpoint_register
 
 
-def model_import(path: Path, name: str) -> Checkpoint:
+def model_import(path: Path, name: str, *, licence: str = "") -> Checkpoint:
     """Register the Hugging Face folder `path` as base `name`. Raises Invalid or Conflict with what to do."""
     if Checkpoint.objects.filter(name=name).exists():
         raise Conflict(f"There is a model {name!r} already: choose another name.")
@@ -36,4 +36,5 @@ def model_import(path: Path, name: str) -> Checkpoint:
         recipe={},
         metrics={},
         produced_by="import_model",
+        licence=licence,
     )

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from alignment.models import Round, Snapshot, Stage
 from registry.models import Checkpoint, CheckpointParent, Deployment
 
+Made = dict[int, tuple[int, Stage.Name, str]]
+"""Round, stage and name in it, of each checkpoint that a round made."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotUse:
@@ -71,6 +74,27 @@ def trained_by(rounds: Iterable[Round]) -> tuple[CheckpointUse, ...]:
         )
         for checkpoint in Checkpoint.objects.filter(pk__in=generations).order_by("pk")
     )
+
+
+def made_by_rounds(checkpoint_ids: Collection[int] | None = None) -> Made:
+    """Which round, stage and program made each checkpoint; one statement over the stages that made any."""
+    stages = Stage.objects.filter(result__has_key="checkpoints").values_list(
+        "round_id", "name", "result__checkpoints"
+    )
+    return {
+        pk: (round_id, Stage.Name(stage), name)
+        for round_id, stage, made in stages.order_by("pk")
+        for name, pk in made.items()
+        if checkpoint_ids is None or pk in checkpoint_ids
+    }
+
+
+def round_of(checkpoint: Checkpoint) -> Round | None:
+    """The round that made the checkpoint, with its project, base and snapshot; None from outside."""
+    made = made_by_rounds({checkpoint.pk}).get(checkpoint.pk)
+    if made is None:
+        return None
+    return Round.objects.select_related("project", "base", "snapshot").filter(pk=made[0]).first()
 
 
 def _with_descendants(made: set[int]) -> dict[int, int]:

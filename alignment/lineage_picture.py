@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alignment.lineage import Learned
+from alignment.lineage import Learned, Made, made_by_rounds
 from alignment.lineage_drawing import Band, Edge, Node, Picture, picture
 from alignment.models import Round, Snapshot, Stage
 from registry.models import Checkpoint, CheckpointParent, Deployment
@@ -40,9 +40,6 @@ LEARNING_COLUMNS = (1, 2, 3)
 DATA_ROLES = frozenset({"picked the data", "sampled the data"})
 AVERAGE = "average"
 
-Made = dict[int, tuple[int, Stage.Name, str]]
-"""Round, stage and name in it, of each checkpoint that a round made."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LineagePicture:
@@ -66,19 +63,6 @@ def learned_picture(learned: Learned) -> LineagePicture | None:
         return None
     counts = {use.snapshot.round_id: use.num_judgements for use in learned.snapshots}
     return _drawn({use.checkpoint.pk for use in learned.checkpoints}, counts=counts)
-
-
-def made_by_rounds(checkpoint_ids: Collection[int] | None = None) -> Made:
-    """Which round, stage and program made each checkpoint; one statement over the stages that made any."""
-    stages = Stage.objects.filter(result__has_key="checkpoints").values_list(
-        "round_id", "name", "result__checkpoints"
-    )
-    return {
-        pk: (round_id, Stage.Name(stage), name)
-        for round_id, stage, made in stages.order_by("pk")
-        for name, pk in made.items()
-        if checkpoint_ids is None or pk in checkpoint_ids
-    }
 
 
 def _drawn(

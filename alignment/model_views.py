@@ -3,20 +3,26 @@
 import json
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
-from alignment.lineage_picture import made_by_rounds, model_picture
+from accounts.errors import AccordError
+from alignment.card_facts import card_facts
+from alignment.lineage import round_of
+from alignment.lineage_picture import model_picture
+from alignment.model_card import model_card
 from alignment.model_data import snapshot_data
-from alignment.models import Round
+from alignment.views import signed_in_admin
 from registry.models import Checkpoint
 from registry.selectors import checkpoints, deployments, kind_counts, lineage
+from registry.services import checkpoint_licence_set
 
 MODELS_PER_PAGE = 25
 MAX_RETIRED = 20
@@ -74,12 +80,33 @@ def model_detail(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "alignment/model_detail.html", context)
 
 
-def round_of(checkpoint: Checkpoint) -> Round | None:
-    """The round that made the checkpoint, with its project, base and snapshot; None from outside."""
-    made = made_by_rounds({checkpoint.pk}).get(checkpoint.pk)
-    if made is None:
-        return None
-    return Round.objects.select_related("project", "base", "snapshot").filter(pk=made[0]).first()
+@login_required
+@require_GET
+def model_card_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """The checkpoint's model card, to read; with `raw` the file itself."""
+    signed_in_admin(request)
+    checkpoint = get_object_or_404(checkpoints(), pk=pk)
+    text = model_card(card_facts(checkpoint))
+    if request.GET.get("raw"):
+        return HttpResponse(text, content_type="text/markdown; charset=utf-8")
+    _start, metadata, card = text.split("---\n", 2)
+    # The page has a heading of its own.
+    card = card.split("\n", 3)[3] if card.lstrip().startswith("# ") else card
+    context = {"checkpoint": checkpoint, "metadata": metadata, "card": card}
+    return render(request, "alignment/model_card.html", context)
+
+
+@login_required
+@require_POST
+def model_licence(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say under which licence the checkpoint may be used."""
+    admin = signed_in_admin(request)
+    checkpoint = get_object_or_404(checkpoints(), pk=pk)
+    try:
+        checkpoint_licence_set(checkpoint, request.POST.get("licence", ""), actor=admin)
+    except AccordError as error:
+        messages.error(request, str(error))
+    return redirect("model", pk=pk)
 
 
 def _reviewer(request: HttpRequest) -> None:

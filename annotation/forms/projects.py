@@ -25,6 +25,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
         fields = [
             "name",
             "description",
+            "licence",
             "guidelines",
             "overlap",
             "lease_seconds",
@@ -66,6 +67,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "sensitive": _("This project shows content that can be hard to bear"),
             "exposure_cap": _("Comparisons a day at most"),
             "support_text": _("Where to find help"),
+            "licence": _("Licence of the data"),
             "lease_seconds": _("Seconds to answer"),
             "top_p": _("Top p"),
             "max_tokens": _("Tokens at most"),
@@ -82,6 +84,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
                 "Adaptive: nobody more is asked once the majority is right with this probability."
             ),
             "description": _("One line; annotators see it on their start page."),
+            "licence": _("Such as cc-by-4.0; model cards say it. Empty: not stated."),
             "guidelines": _("Markdown. Shown beside every comparison."),
             "overlap": _("How many people judge each new comparison."),
             "exposure_cap": _("Of a sensitive project, for each person. 0: no cap."),

@@ -24,6 +24,8 @@ class Project(models.Model):
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    licence = models.CharField(max_length=100, blank=True, default="", db_default="")
+    """Of its prompts and judgements, such as cc-by-4.0; empty: not stated."""
     guidelines = models.TextField(blank=True)
     """Markdown, shown to annotators."""
     overlap = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])

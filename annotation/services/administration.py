@@ -24,7 +24,7 @@ QUALITY_SETTINGS = (
 )
 SETTINGS = frozenset(
     {
-        *("name", "description", "guidelines", "overlap", "lease_seconds"),
+        *("name", "description", "guidelines", "overlap", "lease_seconds", "licence"),
         *("temperature", "top_p", "max_tokens", "reasons"),
         *("sensitive", "exposure_cap", "support_text"),
         *("judgements_wanted", "currency", "pay_per_judgement", "pay_per_hour", "fair_pay_per_hour"),

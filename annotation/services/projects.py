@@ -18,6 +18,7 @@ def project_create(
     overlap: int = 1,
     lease_seconds: int = 600,
     max_tokens: int = 256,
+    licence: str = "",
     actor: User | None = None,
 ) -> Project:
     """Make a project. Raises Conflict where the slug is taken, ValidationError where a value is wrong."""
@@ -29,6 +30,7 @@ def project_create(
         overlap=overlap,
         lease_seconds=lease_seconds,
         max_tokens=max_tokens,
+        licence=licence,
     )
     if Project.objects.filter(slug=slug).exists():
         raise Conflict(f"There is a project {slug!r} already: choose another slug.")

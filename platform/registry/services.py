@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from registry.content import content_files, folder_hash
 from registry.models import Checkpoint, CheckpointParent, Deployment
 
 State = Deployment.State
+LICENCE = re.compile(r"[\w.+ ()-]{0,100}")
+"""An identifier, not a text."""
 ACTIVE_STATES = (State.REQUESTED, State.STARTING, State.READY, State.LIVE)
 
 
@@ -44,6 +47,7 @@ def checkpoint_register(
     metrics: dict[str, Any] | None = None,  # Any: JSON
     produced_by: str,
     content_hash: str | None = None,
+    licence: str = "",
     actor: User | None = None,
 ) -> Checkpoint:
     """Enter the finished folder `path` with its hash and its parents, each with the part it had.
@@ -66,6 +70,7 @@ def checkpoint_register(
                 "recipe": recipe or {},
                 "metrics": metrics or {},
                 "produced_by": produced_by,
+                "licence": licence,
             },
         )
         if not created and checkpoint.content_hash != content_hash:
@@ -78,6 +83,18 @@ def checkpoint_register(
                 actor, "checkpoint.register", checkpoint, {"name": name, "content_hash": content_hash}
             )
     return checkpoint
+
+
+def checkpoint_licence_set(checkpoint: Checkpoint, licence: str, *, actor: User) -> None:
+    """Say under which licence the checkpoint may be used; empty is "not stated". Raises Invalid."""
+    licence = licence.strip()
+    if not LICENCE.fullmatch(licence):
+        raise Invalid("Give a licence's identifier such as apache-2.0, or leave it empty.")
+    with transaction.atomic():
+        before = Checkpoint.objects.select_for_update().get(pk=checkpoint.pk).licence
+        Checkpoint.objects.filter(pk=checkpoint.pk).update(licence=licence)
+        audit_record(actor, "checkpoint.licence", checkpoint, {"licence": [before, licence]})
+    checkpoint.refresh_from_db(fields=["licence"])
 
 
 def checkpoint_adopt(
@@ -257,7 +274,7 @@ def _store_folder(folder: Path, stored: Path) -> None:
             for name in content_files(folder):
                 target = aside / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _link_or_copy(folder / name, target)
+                link_or_copy(folder / name, target)
             aside.rename(stored)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -275,7 +292,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for the file, or a copy where the disk allows no more."""
     try:
         os.link(source, target)
     except OSError as error:

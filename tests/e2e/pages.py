@@ -90,6 +90,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="models", path="/models/", person=admin),
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="model-history", path=f"/models/{newest_policy().pk}/", person=admin, prepare=_open_all),
+        Look(name="model-card", path=f"/models/{newest_policy().pk}/card/", person=admin, prepare=_open_all),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
         Look(name="round-gate", path=f"/rounds/{site.gate.round_id}/", person=admin),

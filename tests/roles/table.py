@@ -51,6 +51,8 @@ TABLE = {
     "GET /account/notifications/": SITE_ADMINS,
     "POST /account/notifications/": "302 403 403 403 403 403 302",
     "POST /account/notifications/try/": "302 403 403 403 403 403 302",
+    "GET /models/<int:pk>/card/": SITE_ADMINS,
+    "POST /models/<int:pk>/licence/": "302 403 403 403 403 403 302",
     "GET /webhooks/": SITE_ADMINS,
     "POST /webhooks/": "302 403 403 403 403 403 422",
     "GET /webhooks/<int:pk>/": SITE_ADMINS,

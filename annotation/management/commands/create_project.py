@@ -26,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--lease-seconds", type=int, default=600, help="how long a comparison stays with one"
         )
+        parser.add_argument("--licence", default="", help="of the prompts and judgements: cc-by-4.0, …")
         parser.add_argument("--max-tokens", type=int, default=256, help="the longest answer in a dialog")
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
@@ -40,6 +41,7 @@ class Command(BaseCommand):
                 overlap=options["overlap"],
                 lease_seconds=options["lease_seconds"],
                 max_tokens=options["max_tokens"],
+                licence=options["licence"],
             )
         except AccordError as error:
             raise CommandError(str(error)) from error
