@@ -54,7 +54,7 @@ def card_facts(checkpoint: Checkpoint) -> CardFacts:
         recipe_name=str((round_.recipe if round_ else checkpoint.recipe).get("name", "")) or "unnamed",
         recipe=_recipe(checkpoint, round_, stage_name),
         training=_training(checkpoint),
-        data=_data(round_, results) if round_ else None,
+        data=round_data(round_, results, with_agreement=True) if round_ else None,
         evaluation=evaluation,
         gate=results.get(Stage.Name.GATE, {}) if is_policy else {},
         parents=[
@@ -94,12 +94,13 @@ def _training(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     return rows[:MAX_FIGURES]
 
 
-def _data(round_: Round, results: dict[str, Figures]) -> DataFacts | None:
+def round_data(round_: Round, results: dict[str, Figures], *, with_agreement: bool) -> DataFacts | None:
+    """What the round learned from; None before its snapshot."""
     snapshot = getattr(round_, "snapshot", None)
     if snapshot is None:
         return None
     counted = snapshot_data(snapshot)
-    quality = project_quality(round_.project, patient=True)
+    quality = project_quality(round_.project, patient=True) if with_agreement else None
     control = quality_report(round_) or {"steps": []}
     return DataFacts(
         content_hash=snapshot.content_hash,

@@ -82,7 +82,7 @@ def _drawn(
     outside = [pk for pk in checkpoints if pk not in made]
     bands = [
         Band(
-            title=_("%(project)s, round %(number)s") % {"project": each.project.name, "number": each.number},
+            title=_band_title(each),
             href=reverse("round", args=[each.pk]),
         )
         for each in rounds.values()
@@ -103,6 +103,15 @@ def _drawn(
         num_hidden_rounds=num_hidden,
         has_data_edges=any(edge.kind == "data" for edge in edges),
     )
+
+
+def _band_title(round_: Round) -> str:
+    told = {"project": round_.project.name, "number": round_.number, "run": round_.run}
+    return (
+        _("%(project)s, round %(number)s")
+        if round_.run == 1
+        else _("%(project)s, round %(number)s, run %(run)s")
+    ) % told
 
 
 def _shown_rounds(asked: Collection[int], focus: int | None) -> tuple[dict[int, Round], int]:

@@ -39,9 +39,9 @@ def round_changed(round_id: int) -> None:
     publish(f"round:{round_id}", "rounds")
 
 
-def program_moved(round_id: int, program_id: int) -> None:
+def program_moved(round_id: int | None, program_id: int) -> None:
     """Tell the pages of the program and of its round how far it is; the list of rounds is left in peace."""
-    publish(f"program:{program_id}", f"round:{round_id}")
+    publish(f"program:{program_id}", *([] if round_id is None else [f"round:{round_id}"]))
 
 
 def _send(name: str, **options: Any) -> None:  # Any: what Celery takes

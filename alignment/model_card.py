@@ -5,6 +5,7 @@ not quoted. In English whatever the interface's language, as cards are read else
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ Figures = Mapping[str, Any]  # Any: figures of a stage's JSON
 Rows = Sequence[Sequence[str]]
 
 NOT_STATED = "not stated"
+PLACE = re.compile(r"\[\d+\]")
+"""A variant's place in a setting's name."""
 LEAST_HELD_OUT = 100
 """Fewer held-out judgements make a reward model's accuracy a rough guess."""
 
@@ -80,12 +83,12 @@ def model_card(facts: CardFacts) -> str:
         f"# {facts.name}",
         introduction(facts),
         *section("Data", data_part(facts.data) if facts.data else ""),
-        *section("Recipe", recipe_part(facts)),
-        *section("Training", table(("figure", "value"), facts.training) if facts.training else ""),
         *section("Evaluation", evaluation_part(facts)),
-        *section("Lineage", lineage_part(facts)),
         *section("Limits", "\n".join(f"- {limit}" for limit in limits(facts))),
         *section("Licence", licence_part(facts)),
+        *section("Lineage", lineage_part(facts)),
+        *section("Training", table(("figure", "value"), facts.training) if facts.training else ""),
+        *section("Recipe", recipe_part(facts)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -154,9 +157,10 @@ def introduction(facts: CardFacts) -> str:
 
 def data_part(data: DataFacts) -> str:
     """What it learned from."""
+    people = "One person" if data.num_annotators == 1 else f"{data.num_annotators:,} people"
     parts = [
         f"People's judgements of pairs of answers: {data.num_train:,} train, {data.num_holdout:,} are held "
-        f"out by prompt, {data.num_newest:,} are of the newest round. {data.num_annotators:,} people judged. "
+        f"out by prompt, {data.num_newest:,} are of the newest round. {people} judged. "
         f"Snapshot `{data.content_hash}`.",
         agreement_sentence(data.agreement),
     ]
@@ -206,8 +210,13 @@ def recipe_part(facts: CardFacts) -> str:
     """Every number that decided what was done."""
     if not facts.recipe:
         return ""
-    rows = [(name, f"`{value}`") for name, value in flat(facts.recipe)]
-    return f"The recipe is called {facts.recipe_name}.\n\n" + table(("setting", "value"), rows)
+    values: dict[str, list[str]] = {}
+    for name, value in flat(facts.recipe):
+        values.setdefault(PLACE.sub("", name), []).append(value)
+    rows = [(name, "`" + "` `".join(dict.fromkeys(found)) + "`") for name, found in values.items()]
+    has_variants = any(len(set(found)) > 1 for found in values.values())
+    several = " Where variants differ, a setting has the value of each." if has_variants else ""
+    return f"The recipe is called {facts.recipe_name}.{several}\n\n" + table(("setting", "value"), rows)
 
 
 def evaluation_part(facts: CardFacts) -> str:

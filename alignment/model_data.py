@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from accounts.models import User
 from alignment.models import Snapshot
 from annotation.records import Strength
 
@@ -13,9 +12,10 @@ Counts = list[tuple[str, int]]
 """Names with their numbers, the largest first."""
 
 COUNTED = """
-SELECT j.annotator_id, p.domain, p.language, j.strength, c.round, count(*)
+SELECT u.username, p.domain, p.language, j.strength, c.round, count(*)
 FROM alignment_snapshot_judgements held
 JOIN annotation_judgement j ON j.id = held.judgement_id
+JOIN accounts_user u ON u.id = j.annotator_id
 JOIN annotation_comparison c ON c.id = j.comparison_id
 JOIN annotation_dialog d ON d.id = c.dialog_id
 JOIN annotation_prompt p ON p.id = d.prompt_id
@@ -39,11 +39,11 @@ class SnapshotData:
 
 
 def snapshot_data(snapshot: Snapshot) -> SnapshotData:
-    """The snapshot, counted. Two statements."""
+    """The snapshot, counted. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(COUNTED, {"snapshot": snapshot.pk})
         rows = cursor.fetchall()
-    people: Counter[int] = Counter()
+    people: Counter[str] = Counter()
     domains: Counter[str] = Counter()
     languages: Counter[str] = Counter()
     strengths: Counter[str] = Counter()
@@ -54,10 +54,9 @@ def snapshot_data(snapshot: Snapshot) -> SnapshotData:
         languages[language] += number
         strengths[strength] += number
         rounds[round_number] += number
-    names = dict(User.objects.filter(pk__in=list(people)).values_list("pk", "username"))
     return SnapshotData(
         total=sum(people.values()),
-        by_annotator=_largest_first(Counter({names[pk]: number for pk, number in people.items()})),
+        by_annotator=_largest_first(people),
         by_domain=_largest_first(domains),
         by_language=_largest_first(languages),
         by_strength=[(each.value, strengths[each]) for each in Strength if strengths[each]],

@@ -143,7 +143,7 @@ def _follow(program: Program, folder: RunFolder, lease: Lease) -> Failure | None
                 values["progressed_at"] = timezone.now()
             if lease.renew(**values):
                 if values:
-                    program_moved(program.stage.round_id, program.id)
+                    program_moved(program.round_id, program.id)
                 values = {}
                 if lease.unheard < LATEST_RENEWAL_SECONDS:
                     process.hear()
@@ -178,7 +178,7 @@ def _record_end(program: Program, folder: RunFolder, failure: Failure | None, le
         if lease.unheard > LEASE.total_seconds():
             raise ProgramLost(f"{lease.name} ended, but the database could not be told.")
         time.sleep(RENEW_SECONDS)
-    program_moved(program.stage.round_id, program.id)
+    program_moved(program.round_id, program.id)
 
 
 def _after_failure(program: Program, failure: Failure, *, done: int) -> dict[str, object]:

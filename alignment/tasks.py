@@ -11,6 +11,7 @@ from alignment.advancing import rounds_advance as advance_all
 from alignment.fencing import StepLost, stage_seized
 from alignment.messages import rounds_advance_send
 from alignment.metrics_export.exporting import program_export as export_metrics
+from alignment.model_comparing import model_comparisons_advance
 from alignment.models import Program, Round, Stage
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
@@ -28,6 +29,7 @@ CHUNK = 200
 def rounds_advance() -> None:
     """The clock's tick, or the end of a program: take every running round as far as it can go."""
     advance_all()
+    model_comparisons_advance()
 
 
 @shared_task

@@ -50,7 +50,7 @@ def model_tokens(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def program_tokens(request: HttpRequest, pk: int) -> HttpResponse:
     """A line of what a training program learned from, as its model read it: `?example=` counts from 1."""
-    programs = Program.objects.select_related("stage__round__project")
+    programs = Program.objects.filter(stage__isnull=False).select_related("stage__round__project")
     program = admins_row(signed_in(request), programs, pk, project="stage__round__project")
     text = request.GET.get("example", "1").strip()
     line = int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from alignment import (
+    compare_views,
     control_views,
     deployment_views,
     erasing_views,
@@ -34,6 +35,9 @@ urlpatterns = [
     path("erase/", erasing_views.erase, name="erase"),
     path("projects/<slug:slug>/people/<int:pk>/", member_views.member, name="member"),
     path("projects/<slug:slug>/people/<int:pk>/act/", member_views.member_act, name="member-act"),
+    path("models/compare/", compare_views.models_compare, name="models-compare"),
+    path("compared/<int:pk>/", compare_views.model_comparison_progress, name="model-comparison"),
+    path("compared/<int:pk>/cancel/", compare_views.model_comparison_stop, name="model-comparison-cancel"),
     path("models/", model_views.model_list, name="models"),
     path("models/<int:pk>/card/", model_views.model_card_page, name="model-card"),
     path("models/<int:pk>/licence/", model_views.model_licence, name="model-licence"),

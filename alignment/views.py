@@ -121,7 +121,14 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     live = request.headers.get("HX-Request") == "true"
     if live:
         return render(request, "alignment/_round_live.html", {**context, "live": True})
-    recipe = {"recipe": recipe_text(round_), "recipe_tables": recipe_tables(round_.recipe)}
+    earlier = Round.objects.filter(
+        project=round_.project, number__lt=round_.number, state=Round.State.FINISHED
+    ).order_by("-number", "-run")
+    recipe = {
+        "recipe": recipe_text(round_),
+        "recipe_tables": recipe_tables(round_.recipe),
+        "earlier_round": earlier.values_list("pk", flat=True).first(),
+    }
     return render(request, "alignment/round_detail.html", {**context, **recipe})
 
 
@@ -148,7 +155,7 @@ def best_of_k_chart(round_: Round) -> dict[str, Any] | None:  # Any: of a templa
 @require_GET
 def program_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One program: what it was told, its curves, samples and log."""
-    programs = Program.objects.select_related("stage__round__project")
+    programs = Program.objects.filter(stage__isnull=False).select_related("stage__round__project")
     program = admins_row(signed_in(request), programs, pk, project="stage__round__project")
     context = {
         **program_page(program, timezone.now()),

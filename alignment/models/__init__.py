@@ -2,7 +2,17 @@
 
 from alignment.models.artifact import Artifact, Content
 from alignment.models.gate_pair import GatePair
+from alignment.models.model_comparison import ModelComparison
 from alignment.models.program import Program
 from alignment.models.round import Round, Snapshot, Stage
 
-__all__ = ["Artifact", "Content", "GatePair", "Program", "Round", "Snapshot", "Stage"]
+__all__ = [
+    "Artifact",
+    "Content",
+    "GatePair",
+    "ModelComparison",
+    "Program",
+    "Round",
+    "Snapshot",
+    "Stage",
+]

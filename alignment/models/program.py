@@ -19,7 +19,13 @@ class Program(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    stage = models.ForeignKey("alignment.Stage", on_delete=models.CASCADE, related_name="programs")
+    stage = models.ForeignKey(
+        "alignment.Stage",
+        on_delete=models.CASCADE,
+        related_name="programs",
+        null=True,
+        help_text="None for a comparison of models, which belongs to no round.",
+    )
     name = models.CharField(max_length=64)
     module = models.CharField(max_length=128, help_text="What `python -m` starts.")
     queue = models.CharField(max_length=16, help_text="The Celery queue whose workers may run it.")
@@ -68,5 +74,10 @@ class Program(models.Model):
         ordering = ["group", "id"]
         constraints = [models.UniqueConstraint(fields=["stage", "name"], name="program_name_once_per_stage")]
 
+    @property
+    def round_id(self) -> int | None:
+        """The round that it is part of; None for a comparison of models."""
+        return None if self.stage is None else self.stage.round_id
+
     def __str__(self) -> str:
-        return f"{self.stage} {self.name}"
+        return f"{self.stage or 'models compared'} {self.name}"

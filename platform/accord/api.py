@@ -9,6 +9,7 @@ from alignment.api import router as alignment_router
 from alignment.control_api import router as control_router
 from alignment.deployment_api import router as deployment_router
 from alignment.member_api import router as member_router
+from alignment.model_api import router as model_router
 from annotation.api.exchange import router as exchange_router
 from annotation.api.judging import router as annotation_router
 from annotation.api.live import router as live_router
@@ -22,6 +23,7 @@ api.add_router("", alignment_router)
 api.add_router("", control_router)
 api.add_router("", member_router)
 api.add_router("", deployment_router)
+api.add_router("", model_router)
 api.add_router("", registry_router)
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from accounts.models import User
 from alignment.models import Program
-from tests.e2e.sample_models import newest_policy
+from tests.e2e.sample_models import newest_policy, two_compared
 from tests.e2e.sample_site import SampleSite
 from webhooks.models import Endpoint
 
@@ -91,6 +91,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="model", path=f"/models/{site.checkpoint.pk}/", person=admin),
         Look(name="model-history", path=f"/models/{newest_policy().pk}/", person=admin, prepare=_open_all),
         Look(name="model-card", path=f"/models/{newest_policy().pk}/card/", person=admin, prepare=_open_all),
+        Look(name="models-compare", path=two_compared(), person=admin),
         Look(name="tokens", path=f"/models/{site.checkpoint.pk}/tokens/", person=admin),
         Look(name="rounds", path="/rounds/", person=admin),
         Look(name="round-gate", path=f"/rounds/{site.gate.round_id}/", person=admin),

@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
-from alignment.models import Round, Snapshot, Stage
+from alignment.models import ModelComparison, Program, Round, Snapshot, Stage
 from alignment.recipe import tiny
+from alignment.records import PromptRecord, SampledAnswer
 from annotation.models import Judgement, Project
+from annotation.records import Message, write_records
 from annotation.services import project_create
 from registry.models import Checkpoint, Deployment
 from registry.services import checkpoint_register, deployment_register
 from tests.alignment.sampling.factories import make_tokenizer
+from tests.e2e.sample_texts import PAIRS
 
 Kind = Checkpoint.Kind
 Parents = list[tuple[Checkpoint, str]]
@@ -85,7 +88,8 @@ def make_history(folder: Path, *, slug: str = "history", num_rounds: int = 5) ->
             dropped={"similar answers": 31 * number, "strength": 412 * number},
         )
         snapshot.judgements.set(judgements)
-        policy = _train(round_, folder, base, policy)
+        before, policy = policy, _train(round_, folder, base, policy)
+        _evaluate(round_, folder, {"candidate": policy, "previous": before, "base": base})
         rounds.append(round_)
     Deployment.objects.create(
         name=f"{slug}-a", checkpoint=policy, served_name=policy.name, state=Deployment.State.LIVE
@@ -137,6 +141,77 @@ def _checkpoint(folder: Path, name: str, kind: Checkpoint.Kind, parents: Parents
     )
 
 
+def _evaluate(round_: Round, folder: Path, policies: dict[str, Checkpoint]) -> None:
+    """What the evaluation's program leaves: each policy's answers to the same prompts, with rewards."""
+    prompts, answers = [], []
+    for number, (domain, language, question, left, right) in enumerate(PAIRS * 4):
+        prompt = PromptRecord(
+            id=f"p{number}",
+            domain=domain,
+            language=language,
+            context=(Message(role="user", content=question),),
+        )
+        prompts.append(prompt)
+        for place, name in enumerate(policies):
+            reward = ((number * 7 + place * 5 + round_.number) % 11) / 3 - 0.4 * place
+            content = (left, right, left.replace("the", "a"))[place]
+            answers.append(
+                SampledAnswer(
+                    prompt_id=prompt.id, domain=domain, policy=name, sample=0, content=content, reward=reward
+                )
+            )
+    at = folder / f"evaluation-{round_.project.slug}-{round_.number}"
+    write_records(at / "prompts.jsonl", prompts)
+    write_records(at / "answers.jsonl", answers)
+    (at / "answers").mkdir()
+    config = {
+        "policies": {name: each.path for name, each in policies.items()},
+        "prompts": str(at / "prompts.jsonl"),
+        "answers": str(at / "answers.jsonl"),
+    }
+    (at / "answers" / "run.json").write_text(json.dumps(config))
+    Program.objects.create(
+        stage=round_.stages.get(name=Stage.Name.EVALUATION),
+        name="answers",
+        module="alignment.sampling.evaluation",
+        queue="sampling",
+        group=0,
+        folder=str(at / "answers"),
+        state=Program.State.FINISHED,
+    )
+
+
+def ask_two(history: list[Round], folder: Path) -> ModelComparison:
+    """A comparison of two rounds' policies that waits for a worker."""
+    names = [f"{round_.project.slug}-r{round_.number}-dpo-average" for round_ in history[-2:]]
+    first, second = (Checkpoint.objects.get(name=name) for name in names)
+    program = Program.objects.create(
+        name="answers",
+        module="alignment.sampling.evaluation",
+        queue="sampling",
+        group=0,
+        folder=str(folder / "asked" / "answers"),
+        state=Program.State.RUNNING,
+        attempt=1,
+        done=130,
+        total=400,
+        unit="prompts",
+    )
+    return ModelComparison.objects.create(
+        first=second,
+        second=first,
+        reward_model=Checkpoint.objects.get(name=f"{history[-1].project.slug}-r1-reward-model-average"),
+        project=history[-1].project,
+        num_prompts=200,
+        program=program,
+    )
+
+
 def newest_policy() -> Checkpoint:
     """The policy of the history's newest round."""
     return Checkpoint.objects.get(deployments__name="history-a")
+
+
+def two_compared() -> str:
+    """The address of the two newest rounds' policies side by side."""
+    return "/models/compare/?a=history-r5-dpo-average&b=history-r4-dpo-average"

@@ -34,7 +34,7 @@ from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
 from tests.e2e.sample_live import make_live_work
-from tests.e2e.sample_models import make_history, make_models
+from tests.e2e.sample_models import ask_two, make_history, make_models
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
 from tests.e2e.sample_webhook import make_webhook
 
@@ -143,6 +143,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     history = make_history(folder)
     make_releases(project, admin)
     make_release_under_way(history[0].project, checkpoint, admin)
+    ask_two(history, folder)
     return SampleSite(
         project=project,
         admin=admin,

@@ -16,7 +16,7 @@ from django.test import Client
 
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
-from alignment.models import GatePair, Program, Stage
+from alignment.models import GatePair, ModelComparison, Program, Stage
 from annotation.conflicts import ConflictFilter, conflict_ids, decided
 from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
@@ -133,6 +133,7 @@ class Site:
         delivery = Delivery.objects.create(endpoint=endpoint, event="round.failed", body={}, state="failed")
         member = project.memberships.get(user=sample.colleague)
         example = project.guideline_examples.all()[0]
+        asked = ModelComparison.objects.get()
         lost = ImportJob.objects.get(file_name="lost.jsonl.gz")
         return {
             "": {
@@ -151,6 +152,11 @@ class Site:
             "/deliveries/<int:pk>/resend/": {"pk": delivery.pk},
             "/models/<int:pk>/": {"pk": sample.checkpoint.pk},
             "/models/<int:pk>/tokens/": {"pk": sample.checkpoint.pk},
+            "/models/<int:pk>/card/": {"pk": sample.checkpoint.pk},
+            "/models/<int:pk>/licence/": {"pk": sample.checkpoint.pk},
+            "/compared/<int:pk>/": {"pk": asked.pk},
+            "/compared/<int:pk>/cancel/": {"pk": asked.pk},
+            "/api/v1/model-comparisons/<comparison_id>": {"comparison_id": asked.pk},
             "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
             "/projects/<slug:slug>/flagged/<int:pk>/": {"pk": flagged.pk},
             "/projects/<slug:slug>/checks/<int:pk>/": {"pk": project.checks.order_by("pk")[0].pk},

@@ -46,6 +46,10 @@ TABLE = {
     "POST /account/tokens/<int:pk>/revoke/": "302 302 404 404 404 404 404",
     "POST /markdown/": EVERYBODY,
     "GET /models/": SITE_REVIEWERS,
+    "GET /models/compare/": SITE_ADMINS,
+    "POST /models/compare/": SITE_ADMINS,
+    "GET /compared/<int:pk>/": "302 403 403 403 403 403 200",
+    "POST /compared/<int:pk>/cancel/": "302 403 403 403 403 403 302",
     "GET /models/<int:pk>/": SITE_REVIEWERS,
     "GET /models/<int:pk>/tokens/": SITE_ADMINS,
     "GET /account/notifications/": SITE_ADMINS,
@@ -176,5 +180,10 @@ TABLE = {
     "POST /api/v1/rounds/<round_id>/rerun": "401 403 403 403 404 404 422",
     "GET /api/v1/checkpoints": API_SITE_REVIEWERS,
     "GET /api/v1/checkpoints/<name>": API_SITE_REVIEWERS,
+    "GET /api/v1/checkpoints/<name>/card": "401 403 403 403 403 403 200",
+    # Both models are asked for by name.
+    "GET /api/v1/model-comparisons": "401 422 422 422 422 422 422",
+    "POST /api/v1/model-comparisons": "401 422 422 422 422 422 422",
+    "GET /api/v1/model-comparisons/<comparison_id>": "401 403 403 403 403 403 200",
     "GET /api/v1/deployments": API_SITE_REVIEWERS,
 }

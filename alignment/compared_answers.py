@@ -1,0 +1,155 @@
+"""Where two models answered the same held-out prompts: rounds' evaluations, and comparisons asked for.
+
+Reads only: rows, and the files that the evaluation program left.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Q
+
+from alignment.lineage import made_by_rounds
+from alignment.models import GatePair, ModelComparison, Program, Round, Stage
+from alignment.records import PromptRecord, SampledAnswer
+from alignment.side_by_side import Answers, Figures, by_domain
+from alignment.win_rate import win_rate
+from annotation.records import read_records
+from registry.models import Checkpoint
+
+MAX_ROUNDS = 30
+"""Of the newest whose files are looked at."""
+CANDIDATE = "candidate"
+_UNKNOWN = "a reward model that is not in the registry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One set of answers to the same prompts by both models."""
+
+    key: str
+    """Names it in an address: round-5, or asked-3."""
+    round: Round | None
+    comparison: ModelComparison | None
+    reward_model: str
+    answers: Path
+    prompts: Path
+    first: str
+    """The first model's name in the file."""
+    second: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """What both models answered."""
+
+    prompts: list[PromptRecord]
+    first: Answers
+    second: Answers
+
+    @property
+    def domains(self) -> dict[str, str]:
+        """Each prompt's."""
+        return {prompt.id: prompt.domain for prompt in self.prompts}
+
+
+def sources(first: Checkpoint, second: Checkpoint) -> list[Source]:
+    """Where both answered, newest first: what somebody asked for, then rounds."""
+    asked = ModelComparison.objects.select_related("program", "reward_model").filter(
+        Q(first=first, second=second) | Q(first=second, second=first), program__state=Program.State.FINISHED
+    )
+    found = [_asked_source(each, first) for each in asked]
+    return [each for each in found if each.answers.exists()] + _round_sources(first, second)
+
+
+def unfinished(first: Checkpoint, second: Checkpoint) -> list[ModelComparison]:
+    """Comparisons of the two that are under way or failed."""
+    related = ("program", "reward_model", "project", "first", "second")
+    asked = ModelComparison.objects.select_related(*related).filter(
+        Q(first=first, second=second) | Q(first=second, second=first)
+    )
+    return list(asked.exclude(program__state=Program.State.FINISHED))
+
+
+def sampled(source: Source) -> Sampled:
+    """The answers of both, by prompt."""
+    answers: dict[str, dict[str, list[SampledAnswer]]] = {source.first: {}, source.second: {}}
+    for answer in read_records(source.answers, SampledAnswer):
+        if answer.policy in answers:
+            answers[answer.policy].setdefault(answer.prompt_id, []).append(answer)
+    return Sampled(
+        prompts=list(read_records(source.prompts, PromptRecord)),
+        first=answers[source.first],
+        second=answers[source.second],
+    )
+
+
+def people_figures(source: Source, domains: dict[str, str]) -> Figures | None:
+    """How often the first won by people who compared blind at the round's gate; None where nobody did."""
+    if source.round is None or CANDIDATE not in (source.first, source.second):
+        return None
+    other = source.second if source.first == CANDIDATE else source.first
+    pairs = GatePair.objects.filter(stage__round=source.round, other=other).exclude(verdict="")
+    outcomes = {
+        pair.prompt_id: [pair.outcome if source.first == CANDIDATE else 1 - pair.outcome]
+        for pair in pairs.defer("context")
+    }
+    if not outcomes:
+        return None
+    return {"overall": win_rate(outcomes), "by_domain": by_domain(outcomes, domains)}
+
+
+def _asked_source(comparison: ModelComparison, first: Checkpoint) -> Source:
+    folder = Path(comparison.program.folder).parent
+    names = ("first", "second") if comparison.first_id == first.pk else ("second", "first")
+    return Source(
+        key=f"asked-{comparison.pk}",
+        round=None,
+        comparison=comparison,
+        reward_model=comparison.reward_model.name,
+        answers=folder / "answers.jsonl",
+        prompts=folder / "prompts.jsonl",
+        first=names[0],
+        second=names[1],
+    )
+
+
+def _round_sources(first: Checkpoint, second: Checkpoint) -> list[Source]:
+    """Rounds whose evaluation asked both: it asks the round's policy, the one before, and the base."""
+    models = {first.pk, second.pk}
+    policies = made_by_rounds(models)
+    stages = Stage.objects.filter(name=Stage.Name.EVALUATION, state=Stage.State.FINISHED).filter(
+        Q(round__base__in=models) | Q(round__in=[round_id for round_id, _, _ in policies.values()])
+    )
+    found = []
+    scorers = dict(Checkpoint.objects.filter(kind=Checkpoint.Kind.REWARD_MODEL).values_list("path", "name"))
+    newest = stages.select_related("round__project").prefetch_related("programs").order_by("-pk")
+    for stage in newest[:MAX_ROUNDS]:
+        config = _evaluation_config(stage)
+        names = {str(path): name for name, path in config.get("policies", {}).items()}
+        if first.path not in names or second.path not in names or first.path == second.path:
+            continue
+        source = Source(
+            key=f"round-{stage.round_id}",
+            round=stage.round,
+            comparison=None,
+            reward_model=scorers.get(config.get("reward_model", ""), _UNKNOWN),
+            answers=Path(config["answers"]),
+            prompts=Path(config["prompts"]),
+            first=names[first.path],
+            second=names[second.path],
+        )
+        if source.answers.exists() and source.prompts.exists():
+            found.append(source)
+    return found
+
+
+def _evaluation_config(stage: Stage) -> dict[str, Any]:  # Any: JSON
+    """What the evaluation's program was told; nothing where its folder was cleared away."""
+    for program in stage.programs.all():
+        path = Path(program.folder) / "run.json"
+        if program.name == "answers" and path.exists():
+            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return config
+    return {}
