@@ -9,22 +9,16 @@ from typing import Any
 from accounts.errors import NotFound
 from alignment.card_facts import round_data
 from alignment.compared_answers import Source, people_figures, sampled, sources
+from alignment.console.curves import metric_plots
+from alignment.console.programs import metrics
 from alignment.lineage import made_by_rounds
 from alignment.model_card import DataFacts, flat
 from alignment.models import Program, Round, Stage
 from alignment.plots import Plot
-from alignment.selectors import program_curve
-from alignment.side_by_side import Answers, Figures, compared, curves_plot, differing
+from alignment.side_by_side import Answers, Figures, compared, differing
 from registry.models import Checkpoint
 
-CURVES = (
-    (Stage.Name.REWARD_MODEL, "loss", "Reward model, loss"),
-    (Stage.Name.REWARD_MODEL, "accuracy", "Reward model, accuracy"),
-    (Stage.Name.SFT, "loss", "SFT, loss"),
-    (Stage.Name.DPO, "loss", "DPO, loss"),
-    (Stage.Name.DPO, "margin", "DPO, margin"),
-)
-"""Of the first variants."""
+CURVES = ("loss", "accuracy", "margin")
 VARIANT = "variant-1"
 
 
@@ -112,26 +106,22 @@ def recipe_changes(first: Side, second: Side) -> list[tuple[str, str, str]]:
     return differing(*(dict(flat(_recipe(side))) for side in (first, second)))
 
 
-def training_curves(first: Side, second: Side) -> list[Plot]:
-    """Both rounds' training, figure by figure; nothing for models from outside rounds."""
+def training_curves(first: Side, second: Side) -> list[tuple[str, list[Plot]]]:
+    """Both rounds' training, a diagram for each figure of each stage; nothing outside rounds."""
     if first.round is None or second.round is None or first.round == second.round:
         return []
-    rounds = (first.round, second.round)
-    programs = {
-        (program.stage_id, program.stage.round_id, program.stage.name): program
-        for program in Program.objects.filter(stage__round__in=rounds, name=VARIANT).select_related("stage")
-        if program.stage is not None
+    programs = Program.objects.filter(stage__round__in=(first.round, second.round), name=VARIANT)
+    found = {
+        (each.round_id, each.stage.name): each for each in programs.select_related("stage") if each.stage
     }
-    by_round = {(round_id, name): program for (_, round_id, name), program in programs.items()}
-    names = (rounds[0].title, rounds[1].title)
-    plots = []
-    for stage, metric, title in CURVES:
-        curves = [
-            program_curve(by_round[round_.pk, stage], metric) if (round_.pk, stage) in by_round else []
-            for round_ in rounds
-        ]
-        plots.append(curves_plot(title, names, (curves[0], curves[1])))
-    return [each for each in plots if each is not None]
+    charts = []
+    for stage in (Stage.Name.REWARD_MODEL, Stage.Name.SFT, Stage.Name.DPO):
+        runs = {
+            round_.title: metrics(found[round_.pk, stage]) for round_ in rounds if (round_.pk, stage) in found
+        }
+        if plots := metric_plots(runs, CURVES):
+            charts.append((stage.label, plots))
+    return charts
 
 
 def rewards_of(answers: Answers) -> list[float]:

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from alignment.length_control import length_controlled_win_rate, sigmoid
-from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
+from alignment.plots import Line, Plot, Point, fitted_axis, plot
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.win_rate import outcome, win_rate
 
@@ -32,7 +32,6 @@ GRADES = (
 MAX_BINS = 20
 MAX_MARKED = 6_000
 """Longer texts are shown without marks: finding them takes time with the square of the length."""
-MAX_CURVE_POINTS = 40
 PIECE = re.compile(
     r"\s+|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+|[^\w\s]"
 )
@@ -131,26 +130,6 @@ def rewards_plot(
     return plot(
         title, lines, fitted_axis("reward", [low, high]), fitted_axis("share", [0.0, most], percent=True)
     )
-
-
-def curves_plot(
-    title: str,
-    names: tuple[str, str],
-    curves: tuple[Sequence[tuple[int, float]], Sequence[tuple[int, float]]],
-) -> Plot | None:
-    """One figure of two trainings over their steps; None where neither has it."""
-    lines = []
-    for series, (name, curve) in enumerate(zip(names, curves, strict=True), 1):
-        stride = max(1, len(curve) // MAX_CURVE_POINTS)
-        points = [Point(x=step, y=value, weight=0.0) for step, value in curve[::stride]]
-        if points:
-            lines.append(Line(name=name, series=series, points=points))
-    if not lines:
-        return None
-    steps = [point.x for line in lines for point in line.points]
-    heights = [point.y for line in lines for point in line.points]
-    across: Axis = fitted_axis("step", [0, *steps], whole=True)
-    return plot(title, lines, across, fitted_axis(title, heights))
 
 
 def answer_rows(

@@ -5,7 +5,6 @@ from alignment.side_by_side import (
     answer_rows,
     by_grade,
     compared,
-    curves_plot,
     differing,
     marked,
     rewards_plot,
@@ -74,14 +73,11 @@ def test_answers_come_as_asked_or_by_who_wins_most() -> None:
     assert orders == {"asked": ["x", "y"], "first": ["y", "x"], "second": ["x", "y"]}
 
 
-def test_rewards_and_curves_are_drawn_a_line_for_each_model() -> None:
+def test_rewards_are_drawn_a_line_for_each_model() -> None:
     drawn = rewards_plot("Rewards", ("a", "b"), ([0.0, 1.0, 1.0], [0.5]))
     assert [line.name for line in drawn.lines] == ["a", "b"]
     same = rewards_plot("Rewards", ("a", "b"), ([1.0], [1.0]))
     assert len(same.lines) == 2
-    assert curves_plot("Loss", ("a", "b"), ([], [])) is None
-    one = curves_plot("Loss", ("a", "b"), ([(1, 0.7), (2, 0.5)], []))
-    assert one is not None and [line.name for line in one.lines] == ["a"]
 
 
 def test_only_what_differs_is_listed() -> None:
