@@ -110,17 +110,16 @@ def training_curves(first: Side, second: Side) -> list[tuple[str, list[Plot]]]:
     """Both rounds' training, a diagram for each figure of each stage; nothing outside rounds."""
     if first.round is None or second.round is None or first.round == second.round:
         return []
-    programs = Program.objects.filter(stage__round__in=(first.round, second.round), name=VARIANT)
-    found = {
-        (each.round_id, each.stage.name): each for each in programs.select_related("stage") if each.stage
-    }
+    rounds = (first.round, second.round)
+    programs = Program.objects.filter(stage__round__in=rounds, name=VARIANT).select_related("stage")
+    found = {(each.round_id, each.stage.name): each for each in programs if each.stage is not None}
     charts = []
     for stage in (Stage.Name.REWARD_MODEL, Stage.Name.SFT, Stage.Name.DPO):
         runs = {
             round_.title: metrics(found[round_.pk, stage]) for round_ in rounds if (round_.pk, stage) in found
         }
         if plots := metric_plots(runs, CURVES):
-            charts.append((stage.label, plots))
+            charts.append((str(stage.label), plots))
     return charts
 
 

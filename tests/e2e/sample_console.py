@@ -90,6 +90,7 @@ def _write(folder: Path, program: Program, began: float) -> None:
         for tick, used in enumerate(cores)
     ]
     (folder / USAGE_FILE).write_text("".join(json.dumps(row) + "\n" for row in usage))
+    assert program.stage is not None
     log = [LINES[0].format(stage=program.stage.name, name=program.name), LINES[1]]
     log += [LINES[2].format(step=step, loss=0.69 - step / 2000) for step in range(10, program.done, 10)]
     (folder / "log.txt").write_text("\n".join(log) + "\n")

@@ -118,6 +118,7 @@ def test_the_page_moves_by_itself_and_tells_of_a_killed_worker_and_of_its_return
     browser: Browser, start_worker: Callable[[], Worker], tmp_path: Path
 ) -> None:
     program = queued_program(tmp_path / "run", WalkConfig(steps=2_000, seconds_per_step=0.1))
+    assert program.stage is not None
     with serving() as url, watching(browser, url, program.stage.round) as opened:
         page = opened.page
         worker = start_worker()
@@ -152,6 +153,7 @@ def test_a_program_that_fails_says_why_on_the_open_page_and_can_be_retried_there
 ) -> None:
     config = WalkConfig(steps=50, seconds_per_step=0.1, refuse_at=5)
     program = queued_program(tmp_path / "run", config)
+    assert program.stage is not None
     with serving() as url, watching(browser, url, program.stage.round) as opened:
         start_worker()
         program_run_send(program.pk, 1, "training")
