@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('alignment', '0006_program_progress'),
-        ('annotation', '0015_licence'),
-        ('registry', '0003_licence'),
+        ('annotation', '0016_licence'),
+        ('registry', '0004_licence'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
