@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 PROGRAM_RUN = "alignment.tasks.program_run"
 PAIRS_GENERATE = "alignment.tasks.pairs_generate"
 ROUNDS_ADVANCE = "alignment.tasks.rounds_advance"
+SPEED_TRIAL = "alignment.tasks.speed_trial"
 
 
 def program_run_send(program_id: int, attempt: int, queue: str) -> None:
@@ -42,6 +43,11 @@ def round_changed(round_id: int) -> None:
 def program_moved(round_id: int | None, program_id: int) -> None:
     """Tell the pages of the program and of its round how far it is; the list of rounds is left in peace."""
     publish(f"program:{program_id}", *([] if round_id is None else [f"round:{round_id}"]))
+
+
+def speed_trial_send(trial_id: int, config: str) -> None:
+    """Ask a worker of the sampling queue to time a base; `config` is the program's, as JSON."""
+    _send(SPEED_TRIAL, args=[trial_id, config], queue="sampling")
 
 
 def _send(name: str, **options: Any) -> None:  # Any: what Celery takes

@@ -9,6 +9,7 @@ from accounts.errors import Conflict
 from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
 from alignment.fencing import StepLost, stage_seized
+from alignment.forecast.trials import speed_trial_run
 from alignment.messages import rounds_advance_send
 from alignment.metrics_export.exporting import program_export as export_metrics
 from alignment.model_comparing import model_comparisons_advance
@@ -47,6 +48,12 @@ def program_run(program_id: int, attempt: int) -> None:
         program_release(program)
         rounds_advance_send()
         export_metrics(program)
+
+
+@shared_task
+def speed_trial(trial_id: int, config: str) -> None:
+    """Time a base for forecasts."""
+    speed_trial_run(trial_id, config)
 
 
 @shared_task

@@ -1,6 +1,7 @@
 """A round is rows: the round, its stages, their programs, the snapshot it trained on, the gate's pairs."""
 
 from alignment.models.artifact import Artifact, Content
+from alignment.models.forecast import RoundForecast, SpeedTrial
 from alignment.models.gate_pair import GatePair
 from alignment.models.model_comparison import ModelComparison
 from alignment.models.program import Program
@@ -13,6 +14,8 @@ __all__ = [
     "ModelComparison",
     "Program",
     "Round",
+    "RoundForecast",
     "Snapshot",
+    "SpeedTrial",
     "Stage",
 ]

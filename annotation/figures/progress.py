@@ -115,22 +115,27 @@ class Coverage:
 def round_progress(project: Project) -> RoundProgress:
     """Of the round that is handed out now; wanted is what its open comparisons still need, or more."""
     wanted = {"project": project.pk, "round": project.current_round}
-    today = timezone.now().date()
-    since = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=WINDOW_DAYS)
     with connection.cursor() as cursor:
         cursor.execute(DONE, wanted)
         (done,) = cursor.fetchone() or (0,)
-        cursor.execute(DAYS, {"project": project.pk, "since": since})
-        days = dict(cursor.fetchall())
     missing = comparison_counts(project, project.current_round).judgements_missing
     total = max(done + missing, project.judgements_wanted)
     return RoundProgress(
         round=project.current_round,
         done=done,
         wanted=total,
-        forecast=forecast(total - done, _whole_days(days, today)) if total > done else None,
-        today=today,
+        forecast=forecast(total - done, daily_judgements(project)) if total > done else None,
+        today=timezone.now().date(),
     )
+
+
+def daily_judgements(project: Project) -> list[int]:
+    """How many were given on each whole day of the window, from the first on which there was any."""
+    today = timezone.now().date()
+    since = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=WINDOW_DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(DAYS, {"project": project.pk, "since": since})
+        return _whole_days(dict(cursor.fetchall()), today)
 
 
 def coverage(project: Project) -> list[Coverage]:

@@ -36,6 +36,14 @@ class MailServer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Price:
+    """An amount of money."""
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What the settings are made of."""
 
@@ -72,6 +80,8 @@ class Environment:
     """The project of Weights & Biases that gets them; empty for none."""
     site_url: str
     """Where people reach the site, for links in e-mails: `https://accord.example`."""
+    machine_hour_price: Price | None
+    """What an hour of the machines that rounds run on costs, for forecasts."""
 
 
 def settings_module_default() -> None:
@@ -108,6 +118,7 @@ def read_environment() -> Environment:
         wandb_project=os.environ.get("WANDB_PROJECT", ""),
         mail=_mail("EMAIL_URL", "EMAIL_FROM"),
         site_url=(os.environ.get("SITE_URL") or next(iter(_list("TRUSTED_ORIGINS")), "")).rstrip("/"),
+        machine_hour_price=_price("MACHINE_HOUR_PRICE"),
     )
 
 
@@ -232,6 +243,20 @@ def _mail(url_name: str, from_name: str) -> MailServer:
         tls=parts.scheme == "smtps",
         sender=sender,
     )
+
+
+def _price(name: str) -> Price | None:
+    value = os.environ.get(name)
+    if not value:
+        return None
+    amount, _, currency = value.partition(" ")
+    try:
+        price = Price(amount=float(amount), currency=currency.strip())
+    except ValueError as error:
+        raise SettingsError(f"{name} must be an amount and a currency such as 2.40 EUR.") from error
+    if not (0 <= price.amount < float("inf")):
+        raise SettingsError(f"{name} cannot be {value!r}: an hour costs nothing or more.")
+    return price
 
 
 def _list(name: str) -> tuple[str, ...]:
