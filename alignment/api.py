@@ -12,11 +12,12 @@ from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
 from alignment.control import check_stage_name
 from alignment.dry_run import dry_run
+from alignment.launch_checks import forecast_report
 from alignment.models import Round
 from alignment.permissions import REFUSAL, admins_row
 from alignment.recipe import RECIPES, RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import round_report, rounds
-from alignment.services import next_number, round_launch
+from alignment.services import launch_check, next_number, round_launch
 from annotation.api.judging import text_storable
 from annotation.models import Project
 from registry.models import Checkpoint
@@ -56,6 +57,20 @@ def round_list(request: HttpRequest) -> list[RoundOut]:
     """All rounds, newest first."""
     api_admin(request)
     return [round_out(round_) for round_ in rounds()]
+
+
+# Before the route of a round, whose id would be "forecast".
+@router.post("/rounds/forecast", response=dict[str, Any])
+def round_forecast_read(request: HttpRequest, launch: LaunchIn) -> dict[str, Any]:  # Any: JSON
+    """What a launch would find and take: the data gate's checks, time, cost and disk. Launches nothing."""
+    api_admin(request)
+    project = Project.objects.filter(slug=launch.project).first()
+    base = Checkpoint.objects.filter(name=launch.base).first()
+    if project is None or base is None:
+        raise NotFound(f"There is no project {launch.project!r} or no base {launch.base!r}.")
+    recipe = recipe_given(launch.recipe)
+    launch_check(project, base, recipe)
+    return forecast_report(project, base, recipe)
 
 
 @router.get("/rounds/{round_id}", response=dict[str, Any])

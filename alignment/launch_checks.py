@@ -1,14 +1,20 @@
 """What speaks against launching a round and may be overridden with a reason, which is kept."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from accounts.errors import Invalid
 from accounts.models import User
 from alignment.data_gate.checks import DataCheck, problems
 from alignment.data_gate.measuring import data_gate_checks
 from alignment.forecast.figures import Forecast
-from alignment.models import Round, Stage
-from alignment.recipe import RoundRecipe
+from alignment.forecast.forecasting import round_forecast
+from alignment.forecast.shown import size
+from alignment.models import Round, RoundForecast, Stage
+from alignment.recipe import RoundRecipe, parse_recipe
 from alignment.stages.snapshot import LEAST_JUDGEMENTS
 from annotation.models import Project
+from registry.models import Checkpoint
 
 
 def refuse_launch(project: Project, recipe: RoundRecipe, forecast: Forecast, reason: str) -> list[str]:
@@ -17,13 +23,28 @@ def refuse_launch(project: Project, recipe: RoundRecipe, forecast: Forecast, rea
     Raises Invalid where there are some and no reason is given, or where no reason helps.
     """
     checks = data_gate_checks(project, recipe) if trains_at_once(recipe) else []
+    found = launch_problems(recipe, checks, forecast)
     _refuse_too_few(checks)
-    found = [*problems(checks), *disk_problems(forecast)]
     if found and not reason.strip():
-        raise Invalid(
-            " ".join(found) + " Mend this, change the recipe, or give a reason to launch all the same."
-        )
+        advice = "Mend this, change the recipe, or give a reason to launch all the same."
+        raise Invalid(" ".join([*found, advice]))
     return found
+
+
+def forecast_report(project: Project, base: Checkpoint, recipe: RoundRecipe) -> dict[str, Any]:  # Any: JSON
+    """What a launch would find and take, for programs: {"checks", "problems", "forecast"}."""
+    checks = data_gate_checks(project, recipe)
+    forecast = round_forecast(project, base, recipe)
+    return {
+        "checks": [check.model_dump(mode="json") for check in checks],
+        "problems": launch_problems(recipe, checks, forecast),
+        "forecast": forecast.model_dump(mode="json"),
+    }
+
+
+def launch_problems(recipe: RoundRecipe, checks: Sequence[DataCheck], forecast: Forecast) -> list[str]:
+    """What speaks against a launch, a sentence each; the data only where the round trains on it at once."""
+    return [*(problems(checks) if trains_at_once(recipe) else []), *disk_problems(forecast)]
 
 
 def disk_problems(forecast: Forecast) -> list[str]:
@@ -31,14 +52,9 @@ def disk_problems(forecast: Forecast) -> list[str]:
     if forecast.fits:
         return []
     return [
-        f"The round needs about {gigabytes(forecast.disk_peak)} of disk at one time and "
-        f"{gigabytes(forecast.disk_free)} are free where its runs go: free some, or ask for fewer variants."
+        f"The round needs about {size(forecast.disk_peak)} of disk at one time and "
+        f"{size(forecast.disk_free)} are free where its runs go: free some, or ask for fewer variants."
     ]
-
-
-def gigabytes(num_bytes: int) -> str:
-    """Bytes as people read them."""
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.0f} MB"
 
 
 def trains_at_once(recipe: RoundRecipe) -> bool:
@@ -47,19 +63,20 @@ def trains_at_once(recipe: RoundRecipe) -> bool:
 
 
 def launch_override(round_: Round, actor: User | None, reason: str, overridden: list[str]) -> None:
-    """Keep the reason where the data gate, which would find the same again, looks for it."""
-    gate = round_.stages.get(name=Stage.Name.DATA_GATE)
-    gate.result = {
-        "override": {
-            "by": "" if actor is None else actor.username,
-            "reason": reason.strip(),
-            "problems": overridden,
-        }
+    """Keep the reason with the forecast, and where the data gate, which would find the same again, looks."""
+    override = {
+        "by": "" if actor is None else actor.username,
+        "reason": reason.strip(),
+        "problems": overridden,
     }
-    gate.save(update_fields=["result"])
+    RoundForecast.objects.filter(round=round_).update(override=override)
+    if trains_at_once(parse_recipe(round_.recipe)):
+        gate = round_.stages.get(name=Stage.Name.DATA_GATE)
+        gate.result = {"override": override}
+        gate.save(update_fields=["result"])
 
 
-def _refuse_too_few(checks: list[DataCheck]) -> None:
+def _refuse_too_few(checks: Sequence[DataCheck]) -> None:
     strong = next((check.value for check in checks if check.name == "strong"), None)
     if strong is not None and strong < LEAST_JUDGEMENTS:
         raise Invalid(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alignment.models import Round, Stage
+from alignment.models import Round, RoundForecast, Stage
 from registry.models import Checkpoint
 
 
@@ -16,7 +16,7 @@ class Override:
     """One thing that was overridden."""
 
     stage: str
-    """The stage's name: "data_gate" or "gate"."""
+    """The stage's name: "data_gate" or "gate"; "launch" where a round was launched all the same."""
     by: str
     """A username; empty for the command line."""
     reason: str
@@ -25,17 +25,25 @@ class Override:
 
 
 def round_overrides(round_: Round) -> list[Override]:
-    """What was overridden in the round, in the order of its stages."""
-    return [
-        Override(
-            stage=stage.name,
-            by=stage.result["override"]["by"],
-            reason=stage.result["override"]["reason"],
-            problems=tuple(stage.result["override"].get("problems") or stage.result.get("problems", [])),
-        )
+    """What was overridden in the round, in the order in which it was."""
+    kept = RoundForecast.objects.filter(round=round_).values_list("override", flat=True).first()
+    at_launch = [_override("launch", kept, ())] if kept else []
+    at_gates = [
+        _override(stage.name, stage.result["override"], stage.result.get("problems", ()))
         for stage in sorted(round_.stages.all(), key=lambda stage: stage.position)
-        if "override" in stage.result
+        # What the data gate took over from the launch is the launch's.
+        if "override" in stage.result and stage.result["override"] != kept
     ]
+    return at_launch + at_gates
+
+
+def _override(stage: str, kept: dict[str, Any], problems: Sequence[str]) -> Override:  # Any: JSON
+    return Override(
+        stage=stage,
+        by=kept["by"],
+        reason=kept["reason"],
+        problems=tuple(kept.get("problems") or problems),
+    )
 
 
 def overrides_report(round_: Round) -> list[dict[str, Any]]:  # Any: JSON

@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import stage_fail
 from alignment.fencing import stage_seized, stage_write
+from alignment.forecast.forecasting import forecast_keep, round_forecast
 from alignment.launch_checks import launch_override, refuse_launch
 from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import GatePair, Round, Stage
@@ -39,11 +40,12 @@ def round_launch(
 ) -> Round:
     """Launch a round. Raises Invalid or Conflict, before any work starts, where it could not succeed.
 
-    `reason` overrides what `LaunchChecks` finds, and is kept with what it overrode. From the stage
+    `reason` overrides what `alignment.launch_checks` finds, and is kept with what it overrode. From the stage
     `fresh_from` on the round takes nothing over from earlier ones.
     """
     refuse_what_cannot_succeed(project, base, recipe, number=next_number(project))
-    overridden = refuse_launch(project, base, recipe, reason)
+    forecast = round_forecast(project, base, recipe)
+    overridden = refuse_launch(project, recipe, forecast, reason)
     with transaction.atomic():
         refuse_second_round(project)
         number = next_number(project)
@@ -58,6 +60,7 @@ def round_launch(
             )
         )
         Project.objects.filter(pk=project.pk).update(current_round=number)
+        forecast_keep(round_, forecast)
         told: dict[str, str | list[str]] = {"recipe": recipe.name, "base": base.name}
         if overridden:
             launch_override(round_, launched_by, reason, overridden)
@@ -66,6 +69,11 @@ def round_launch(
         round_changed(round_.pk)
         transaction.on_commit(rounds_advance_send)
     return round_
+
+
+def launch_check(project: Project, base: Checkpoint, recipe: RoundRecipe) -> None:
+    """Raises Invalid where the project's next round could not succeed, whatever the reason to launch it."""
+    refuse_what_cannot_succeed(project, base, recipe, number=next_number(project))
 
 
 def next_number(project: Project) -> int:

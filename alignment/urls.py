@@ -8,6 +8,7 @@ from alignment import (
     deployment_views,
     erasing_views,
     gate_views,
+    launch_views,
     member_views,
     model_views,
     own_work_views,
@@ -17,7 +18,9 @@ from alignment import (
 
 urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
-    path("rounds/new/", views.round_new, name="round-new"),
+    path("rounds/new/", launch_views.round_new, name="round-new"),
+    path("rounds/new/preview/", launch_views.round_preview, name="round-preview"),
+    path("rounds/new/trial/", launch_views.speed_trial_start, name="speed-trial"),
     path("rounds/<int:pk>/", views.round_detail, name="round"),
     path("rounds/<int:pk>/cancel/", views.round_cancel_view, name="round-cancel"),
     path("rounds/<int:pk>/pause/", control_views.round_pause_view, name="round-pause"),

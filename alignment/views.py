@@ -8,11 +8,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.auth import signed_in
 from accounts.errors import AccordError
@@ -25,11 +25,10 @@ from alignment.console.rounds import round_page, rounds_detailed
 from alignment.control import round_cancel, stage_retry
 from alignment.data_gate.shown import data_gate_shown
 from alignment.evaluation_figures import evaluation_figures
-from alignment.forms import LaunchForm
+from alignment.forecast.actual import forecast_review
 from alignment.models import Program, Round, Stage
 from alignment.overrides import round_overrides
 from alignment.permissions import REFUSAL, admins_row
-from alignment.recipe import RecipeError, parse_recipe
 from alignment.selectors import (
     best_of_k,
     quality_report,
@@ -38,7 +37,7 @@ from alignment.selectors import (
     rounds,
     win_rate_history,
 )
-from alignment.services import gate_override, gate_reject, round_launch
+from alignment.services import gate_override, gate_reject
 from annotation.models import Project
 
 TRAINS = ("alignment.training.sft", "alignment.training.dpo", "alignment.training.reward")
@@ -78,30 +77,6 @@ def round_list(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
-def round_new(request: HttpRequest) -> HttpResponse:
-    """The form that launches a round."""
-    admin = signed_in_admin(request)
-    form = LaunchForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            recipe = parse_recipe(form.cleaned_data["recipe"])
-            round_ = round_launch(
-                form.cleaned_data["project"],
-                form.cleaned_data["base"],
-                recipe,
-                admin,
-                reason=form.cleaned_data["reason"],
-            )
-        except (AccordError, RecipeError) as error:
-            form.add_error(None, str(error))
-        else:
-            messages.success(request, f"Launched {round_}.")
-            return redirect("round", pk=round_.pk)
-    return render(request, "alignment/round_new.html", {"form": form}, status=422 if form.errors else 200)
-
-
-@login_required
 @require_GET
 def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One round. Asked for by htmx it is only what changes while the round runs."""
@@ -115,6 +90,7 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "best_of_k": best_of_k_chart(round_),
         "figures": evaluation_figures(report["evaluation"], win_rate_history(round_)),
         "data_gate": data_gate_shown(round_),
+        "forecast": forecast_review(round_),
         "overrides": round_overrides(round_),
         **_decisions(round_),
     }

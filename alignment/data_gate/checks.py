@@ -5,7 +5,7 @@ missing; an admin may override with a reason, which is kept.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -98,7 +98,7 @@ def data_checks(figures: DataFigures, recipe: DataGateRecipe, *, min_judgements:
     ]
 
 
-def problems(checks: list[DataCheck]) -> list[str]:
+def problems(checks: Sequence[DataCheck]) -> list[str]:
     """What keeps the gate closed, a sentence each."""
     return [check.problem for check in checks if check.problem]
 

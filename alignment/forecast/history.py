@@ -54,7 +54,9 @@ def past_rounds(project: Project) -> Past:
         .order_by("-finished_at")[:MOST_ROUNDS]
     )
     programs: defaultdict[int, list[Program]] = defaultdict(list)
-    rows = Program.objects.filter(stage__round__in=found).only("stage_id", "module", "name", "result")
+    rows = Program.objects.filter(stage__round__in=found).only(
+        "stage_id", "module", "name", "result", "reused_from_id"
+    )
     for program in rows:
         programs[program.stage_id].append(program)
     rounds = [past for each in found if (past := past_round(each, programs)) is not None]
@@ -93,6 +95,8 @@ def past_round(round_: Round, programs: Mapping[int, Sequence[Program]]) -> Past
 
 def _amount(stage: Stage, programs: Sequence[Program], parameters: int) -> float:
     """What the stage computed, in its unit (`alignment.forecast.work`); 0 where that is not known."""
+    if any(program.reused_from_id for program in programs):
+        return 0.0  # it took over what others had computed
     if stage.name in TRAINING + SAMPLING:
         tokens = sum(
             int(program.result.get("num_tokens", 0)) for program in programs if program.module != GATHERS

@@ -17,6 +17,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("figures", models.JSONField(help_text="alignment.forecast.figures.Forecast.")),
+                (
+                    "override",
+                    models.JSONField(
+                        default=dict,
+                        help_text='Why it was launched all the same: {"by", "reason", "problems"}; or nothing.',
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "round",

@@ -8,6 +8,10 @@ class RoundForecast(models.Model):
 
     round = models.OneToOneField("alignment.Round", on_delete=models.CASCADE, related_name="forecast")
     figures = models.JSONField(help_text="alignment.forecast.figures.Forecast.")
+    override = models.JSONField(
+        default=dict,
+        help_text='Why it was launched all the same: {"by", "reason", "problems"}; or nothing.',
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

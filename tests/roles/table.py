@@ -123,6 +123,8 @@ TABLE = {
     "GET /rounds/": SITE_ADMINS,
     "GET /rounds/new/": SITE_ADMINS,
     "POST /rounds/new/": "302 403 403 403 403 403 422",
+    "POST /rounds/new/preview/": SITE_ADMINS,
+    "POST /rounds/new/trial/": SITE_ADMINS,
     "GET /rounds/<int:pk>/": ADMINS_OF_ROUNDS,
     "POST /rounds/<int:pk>/cancel/": "302 403 403 403 404 404 302",
     "POST /rounds/<int:pk>/pause/": "302 403 403 403 404 404 302",

@@ -12,6 +12,8 @@ from accounts.services import user_create
 from alignment.advancing import round_advance
 from alignment.data_gate.measuring import data_figures
 from alignment.deploying import models_deploy
+from alignment.forecast.figures import Forecast, Span
+from alignment.forecast.forecasting import forecast_keep
 from alignment.launch_checks import launch_override, refuse_launch
 from alignment.models import Round, Stage
 from alignment.overrides import round_overrides
@@ -56,6 +58,14 @@ def asking_for(min_judgements: int, **changes: object) -> RoundRecipe:
 def make_recipe() -> dict[str, object]:
     """The tiny recipe as data."""
     return tiny().model_dump(mode="json")
+
+
+def make_forecast(**disk: int) -> Forecast:
+    """The forecast of a round that has nothing to do."""
+    nothing = Span(expected=0, low=0, high=0)
+    return Forecast.model_validate(
+        {"stages": (), "seconds": nothing, "disk_bytes": 0, "disk_peak": 0, "disk_free": 1, **disk}
+    )
 
 
 def judge(
@@ -146,21 +156,30 @@ def test_when_no_more_comparisons_can_be_made_it_says_so_until_there_is_a_judgem
 
 
 def test_a_launch_that_would_train_at_once_is_refused_without_a_reason(gate: Stage, admin: User) -> None:
-    project, base = gate.round.project, gate.round.base
+    project, no_work = gate.round.project, make_forecast()
     collect = {"num_comparisons": 0, "sampling": {"max_tokens": 8}}
     recipe = asking_for(20, collect=collect)
     with pytest.raises(Invalid, match=r"^6 more strong .* give a reason to launch all the same\.$"):
-        refuse_launch(project, base, recipe, "")
-    overridden = refuse_launch(project, base, recipe, "A trial run.")
+        refuse_launch(project, recipe, no_work, "")
+    overridden = refuse_launch(project, recipe, no_work, "A trial run.")
+    Round.objects.filter(pk=gate.round_id).update(recipe=recipe.model_dump(mode="json"))
+    gate.round.refresh_from_db()
+    forecast_keep(gate.round, no_work)
     launch_override(gate.round, admin, "A trial run.", overridden)
     round_advance(gate.round_id)
     gate.refresh_from_db()
     assert gate.state == Stage.State.FINISHED
-    assert round_overrides(gate.round)[0].problems == tuple(overridden)
-    assert refuse_launch(project, base, asking_for(20), "") == [], "a round that collects first is not asked"
+    (override,) = round_overrides(gate.round)
+    assert (override.stage, override.problems) == ("launch", tuple(overridden))
+    full = make_forecast(disk_peak=3_000_000_000, disk_free=2_000_000_000)
+    with pytest.raises(Invalid, match=r"needs about 3\.0 GB of disk .* 2\.0 GB are free"):
+        refuse_launch(project, asking_for(20), full, "")
+    assert refuse_launch(project, asking_for(20), no_work, "") == [], (
+        "a round that collects first is not asked"
+    )
     Judgement.objects.filter(pk__in=list(Judgement.objects.values_list("pk", flat=True)[:9])).delete()
     with pytest.raises(Invalid, match="no round does with fewer than 10"):
-        refuse_launch(project, base, recipe, "A trial run.")
+        refuse_launch(project, recipe, no_work, "A trial run.")
 
 
 def test_the_figures_are_those_of_the_project(gate: Stage) -> None:
