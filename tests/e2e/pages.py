@@ -98,7 +98,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="gate-pairs", path=f"/stages/{site.gate.pk}/pairs/", person=admin),
         Look(name="round", path=f"/rounds/{site.round.pk}/", person=admin, prepare=_open_all),
         Look(name="program", path=f"/programs/{_running(site).pk}/", person=admin),
-        Look(name="round-new", path="/rounds/new/", person=admin),
+        Look(name="round-new", path="/rounds/new/", person=admin, prepare=_forecast),
         Look(name="round-rerun", path=f"/rounds/{site.round.pk}/rerun/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),
     ]
@@ -240,3 +240,11 @@ def _next(page: Page) -> None:
 def _last(page: Page) -> None:
     _next(page)
     page.get_by_text("All caught up").first.wait_for()
+
+
+def _forecast(page: Page) -> None:
+    """Choose everything, change a number, and wait for what a launch would find."""
+    page.locator("#id_project").select_option("helpful")
+    page.locator("#id_base").select_option("small-base")
+    page.locator("#id_num_candidates").fill("16")
+    page.get_by_text("Every number, as it will run").wait_for()

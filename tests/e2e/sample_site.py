@@ -33,6 +33,7 @@ from tests.e2e.sample_deployments import make_release_under_way, make_releases
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
+from tests.e2e.sample_launch import make_forecasts
 from tests.e2e.sample_live import make_live_work
 from tests.e2e.sample_models import ask_two, make_history, make_models
 from tests.e2e.sample_texts import GUIDELINES, PAIRS
@@ -144,6 +145,8 @@ def make_sample_site(folder: Path) -> SampleSite:
     make_releases(project, admin)
     make_release_under_way(history[0].project, checkpoint, admin)
     ask_two(history, folder)
+    gate = _earlier_gate(round_)
+    make_forecasts(gate.round)
     return SampleSite(
         project=project,
         admin=admin,
@@ -153,7 +156,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         qualified=qualified,
         checkpoint=checkpoint,
         round=round_,
-        gate=_earlier_gate(round_),
+        gate=gate,
     )
 
 

@@ -260,6 +260,11 @@ class Site:
                 "base": f"{SECRET}-{self.sample.checkpoint.name}",
                 "recipe": "tiny",
             },
+            "POST /api/v1/rounds/forecast": {
+                "project": self.sample.project.slug,
+                "base": f"{SECRET}-{self.sample.checkpoint.name}",
+                "recipe": "tiny",
+            },
         }
 
 

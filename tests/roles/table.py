@@ -174,6 +174,7 @@ TABLE = {
     "POST /api/v1/projects/<slug:slug>/releases/roll-back": "401 403 403 403 404 404 202",
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
+    "POST /api/v1/rounds/forecast": "401 403 403 403 403 403 422",
     "GET /api/v1/rounds/<round_id>": "401 403 403 403 404 404 200",
     "POST /api/v1/rounds/<round_id>/cancel": "401 403 403 403 404 404 200",
     "POST /api/v1/rounds/<round_id>/pause": "401 403 403 403 404 404 200",

@@ -132,6 +132,7 @@ def test_a_round_shows_its_forecast_beside_what_it_took(first: Round, client: Cl
     review = forecast_review(Round.objects.get(pk=second.pk))
     assert review is not None
     dpo = next(row for row in review.stages if row.name == "dpo")
+    assert dpo.actual is not None
     assert dpo.actual == pytest.approx(270)
     assert dpo.within is False
     assert dpo.off is not None
