@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("alignment", "0006_program_progress"),
+        ("alignment", "0007_model_comparison"),
         ("registry", "0001_initial"),
     ]
 
