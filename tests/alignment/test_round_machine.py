@@ -343,7 +343,10 @@ def dying(statements: int | None) -> Iterator[None]:
     with suppress(Killed), connection.execute_wrapper(count):
         yield
     if left[0] is not None and left[0] < 0:
-        connection.close()  # what PostgreSQL does for a process that is gone
+        # With its locks, as of a process that is gone: the pool would keep them.
+        if connection.connection is not None:
+            connection.connection.close()
+        connection.close()
 
 
 @contextmanager
