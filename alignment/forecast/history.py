@@ -53,7 +53,7 @@ def past_rounds(project: Project) -> Past:
         .prefetch_related("stages")
         .order_by("-finished_at")[:MOST_ROUNDS]
     )
-    programs: defaultdict[int, list[Program]] = defaultdict(list)
+    programs: defaultdict[int | None, list[Program]] = defaultdict(list)
     rows = Program.objects.filter(stage__round__in=found).only(
         "stage_id", "module", "name", "result", "reused_from_id"
     )
@@ -64,7 +64,7 @@ def past_rounds(project: Project) -> Past:
     return Past(rounds=rounds, errors=_errors(found))
 
 
-def past_round(round_: Round, programs: Mapping[int, Sequence[Program]]) -> PastRound | None:
+def past_round(round_: Round, programs: Mapping[int | None, Sequence[Program]]) -> PastRound | None:
     """What a round computed, `programs` by the stage's id; None where its base is no longer there."""
     parameters = num_parameters(Path(round_.base.path))
     if parameters is None:
@@ -113,7 +113,7 @@ def _amount(stage: Stage, programs: Sequence[Program], parameters: int) -> float
 def _tokens_per_row(
     stage: Stage,
     recipe: dict[str, Any],  # Any: JSON
-    programs: Mapping[int, Sequence[Program]],
+    programs: Mapping[int | None, Sequence[Program]],
 ) -> float | None:
     """Tokens of one example, over the stage's variants."""
     variants = recipe.get("reward" if stage.name == "reward_model" else stage.name, [])

@@ -89,15 +89,12 @@ def tracker_export(folder: RunFolder, tracker: Tracker, *, run: str, tags: dict[
 
 def tags_of(program: Program) -> dict[str, str]:
     """What is known of a run besides its numbers."""
+    told = {"program": program.name, "module": program.module, "folder": program.folder}
+    if program.stage is None:  # a comparison of models
+        return told
     round_ = program.stage.round
-    return {
-        "project": round_.project.slug,
-        "round": str(round_.number),
-        "stage": program.stage.name,
-        "program": program.name,
-        "module": program.module,
-        "folder": program.folder,
-    }
+    of_round = {"project": round_.project.slug, "round": str(round_.number), "stage": program.stage.name}
+    return of_round | told
 
 
 def _position(path: Path) -> dict[str, Any]:  # Any: JSON

@@ -142,6 +142,7 @@ def test_the_command_exports_what_ran(tmp_path: Path) -> None:
     program = make_program(tmp_path, "finish")
     RunFolder(tmp_path).metrics(1, loss=0.5)
     out = StringIO()
+    assert program.stage is not None
     call_command("export_metrics", project=program.stage.round.project.slug, stdout=out)
     assert out.getvalue() == "1 new rows of 1 programs, for TensorBoard.\n"
     with pytest.raises(CommandError, match="No program has run there"):
