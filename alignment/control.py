@@ -12,6 +12,8 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import programs_cancel, programs_stop
 from alignment.fencing import round_locked, round_seize
+from alignment.forecast.forecasting import forecast_keep, round_forecast
+from alignment.launch_checks import launch_override, refuse_rerun
 from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import Program, Round, Stage
 from alignment.recipe import RecipeError, RoundRecipe
@@ -74,16 +76,24 @@ def stage_retry(stage: Stage, actor: User | None) -> None:
 
 
 def round_rerun(
-    round_: Round, actor: User | None, *, recipe: RoundRecipe | None = None, from_stage: str = ""
+    round_: Round,
+    actor: User | None,
+    *,
+    recipe: RoundRecipe | None = None,
+    from_stage: str = "",
+    reason: str = "",
 ) -> Round:
     """Run a round again over the judgements of its number, by another recipe or from a stage on anew.
 
     What neither changes is taken over from the runs before. Raises Conflict where the project has a round
-    under way, Invalid where the run could not succeed.
+    under way, Invalid where the run could not succeed, or where its launch would be refused and there is no
+    `reason`.
     """
     recipe = recipe or recipe_again(round_)
     check_stage_name(from_stage)
     refuse_what_cannot_succeed(round_.project, round_.base, recipe, number=round_.number)
+    forecast = round_forecast(round_.project, round_.base, recipe)
+    overridden = refuse_rerun(forecast, reason)
     with transaction.atomic():
         refuse_second_round(round_.project)
         last = round_.project.rounds.filter(number=round_.number).order_by("-run")[0]
@@ -98,7 +108,15 @@ def round_rerun(
                 launched_by=actor,
             )
         )
-        told = {"recipe": recipe.name, "of": round_.run, "from_stage": from_stage}
+        forecast_keep(run, forecast)
+        told: dict[str, str | int | list[str]] = {
+            "recipe": recipe.name,
+            "of": round_.run,
+            "from_stage": from_stage,
+        }
+        if overridden:
+            launch_override(run, actor, reason, overridden, of_data=False)
+            told |= {"reason": reason.strip(), "overridden": overridden}
         audit_record(actor, "round.rerun", run, told)
         round_changed(run.pk)
         transaction.on_commit(rounds_advance_send)

@@ -1,10 +1,11 @@
 """The HTTP API of what is done with a round that is there: pause, resume, cancel, retry, run again."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from ninja import Field, Router, Schema, Status
+from pydantic import AfterValidator
 
 from accounts.auth import request_user
 from alignment.api import RoundOut, api_round, recipe_given, round_out
@@ -18,6 +19,7 @@ from alignment.control import (
     round_retry,
 )
 from alignment.dry_run import dry_run
+from annotation.api.judging import text_storable
 
 router = Router(tags=["rounds"])
 
@@ -28,6 +30,8 @@ class RerunIn(Schema):
     recipe: str | dict[str, Any] | None = None  # Any: JSON
     from_stage: str = ""
     """Compute this stage and those after it anew."""
+    reason: Annotated[str, Field(max_length=2000), AfterValidator(text_storable)] = ""
+    """Why it is to run although its launch would be refused; kept."""
     dry_run: bool = False
     """Only say what would run."""
 
@@ -74,5 +78,5 @@ def round_rerun_call(
         )
         return Status(200, {"programs": [asdict(program) for program in planned]})
     actor = request_user(request)
-    run = round_rerun(round_, actor, recipe=recipe, from_stage=wanted.from_stage)
+    run = round_rerun(round_, actor, recipe=recipe, from_stage=wanted.from_stage, reason=wanted.reason)
     return Status(201, round_out(run))

@@ -36,6 +36,14 @@ class RerunForm(forms.Form):
         required=False,
         choices=[("", gettext_lazy("Only what has changed")), *Stage.Name.choices],
     )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason to launch all the same"),
+        required=False,
+        max_length=2000,
+        help_text=gettext_lazy(
+            "Only where checks speak against it. It is kept with the round and its models."
+        ),
+    )
 
     def clean_recipe(self) -> RoundRecipe:
         """The recipe, checked."""
@@ -85,9 +93,9 @@ def round_rerun_view(request: HttpRequest, pk: int) -> HttpResponse:
         recipe, from_stage = form.cleaned_data["recipe"], form.cleaned_data["from_stage"]
         try:
             if request.POST.get("act") != "preview":
-                return redirect(
-                    "round", pk=round_rerun(round_, admin, recipe=recipe, from_stage=from_stage).pk
-                )
+                reason = form.cleaned_data["reason"]
+                run = round_rerun(round_, admin, recipe=recipe, from_stage=from_stage, reason=reason)
+                return redirect("round", pk=run.pk)
             planned = dry_run(
                 round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage
             )

@@ -11,7 +11,7 @@ from alignment.forecast.figures import Forecast
 from alignment.forecast.forecasting import round_forecast
 from alignment.forecast.shown import size
 from alignment.models import Round, RoundForecast, Stage
-from alignment.recipe import RoundRecipe, parse_recipe
+from alignment.recipe import RoundRecipe
 from alignment.stages.snapshot import LEAST_JUDGEMENTS
 from annotation.models import Project
 from registry.models import Checkpoint
@@ -23,8 +23,16 @@ def refuse_launch(project: Project, recipe: RoundRecipe, forecast: Forecast, rea
     Raises Invalid where there are some and no reason is given, or where no reason helps.
     """
     checks = data_gate_checks(project, recipe) if trains_at_once(recipe) else []
-    found = launch_problems(recipe, checks, forecast)
     _refuse_too_few(checks)
+    return _overridden(launch_problems(recipe, checks, forecast), reason)
+
+
+def refuse_rerun(forecast: Forecast, reason: str) -> list[str]:
+    """As `refuse_launch`, for another run of a round: the data gate looks at its judgements again."""
+    return _overridden(disk_problems(forecast), reason)
+
+
+def _overridden(found: list[str], reason: str) -> list[str]:
     if found and not reason.strip():
         advice = "Mend this, change the recipe, or give a reason to launch all the same."
         raise Invalid(" ".join([*found, advice]))
@@ -62,15 +70,19 @@ def trains_at_once(recipe: RoundRecipe) -> bool:
     return recipe.collect.num_comparisons == 0
 
 
-def launch_override(round_: Round, actor: User | None, reason: str, overridden: list[str]) -> None:
-    """Keep the reason with the forecast, and where the data gate, which would find the same again, looks."""
+def launch_override(
+    round_: Round, actor: User | None, reason: str, overridden: list[str], *, of_data: bool
+) -> None:
+    """Keep the reason with the forecast; and with `of_data` where the data gate, which would find the same
+    again, looks.
+    """
     override = {
         "by": "" if actor is None else actor.username,
         "reason": reason.strip(),
         "problems": overridden,
     }
     RoundForecast.objects.filter(round=round_).update(override=override)
-    if trains_at_once(parse_recipe(round_.recipe)):
+    if of_data:
         gate = round_.stages.get(name=Stage.Name.DATA_GATE)
         gate.result = {"override": override}
         gate.save(update_fields=["result"])

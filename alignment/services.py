@@ -13,7 +13,7 @@ from accounts.services import audit_record
 from alignment.advancing import stage_fail
 from alignment.fencing import stage_seized, stage_write
 from alignment.forecast.forecasting import forecast_keep, round_forecast
-from alignment.launch_checks import launch_override, refuse_launch
+from alignment.launch_checks import launch_override, refuse_launch, trains_at_once
 from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import GatePair, Round, Stage
 from alignment.recipe import RoundRecipe
@@ -63,7 +63,7 @@ def round_launch(
         forecast_keep(round_, forecast)
         told: dict[str, str | list[str]] = {"recipe": recipe.name, "base": base.name}
         if overridden:
-            launch_override(round_, launched_by, reason, overridden)
+            launch_override(round_, launched_by, reason, overridden, of_data=trains_at_once(recipe))
             told |= {"reason": reason.strip(), "overridden": overridden}
         audit_record(launched_by, "round.launch", round_, told)
         round_changed(round_.pk)

@@ -7,12 +7,14 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from safetensors.numpy import save_file
 
 from accounts.errors import Conflict, Invalid
 from accounts.models import AuditEntry, Role, User
@@ -20,7 +22,8 @@ from accounts.services import user_create
 from alignment.advancing import program_release, round_advance
 from alignment.control import round_cancel, round_pause, round_rerun, round_resume, round_retry
 from alignment.dry_run import dry_run
-from alignment.models import Program, Round, Stage
+from alignment.forecast import forecasting
+from alignment.models import Program, Round, RoundForecast, Stage
 from alignment.running import program_claim
 from alignment.tasks import program_run
 from pretrain.tokenizer import train_tokenizer
@@ -51,6 +54,7 @@ def finished(rounds: ScaledRounds, tmp_path: Path) -> Round:
     train_tokenizer(["red stone river bird", "user assistant system"] * 20, 320).save(
         str(tmp_path / "base" / "tokenizer.json")
     )
+    save_file({"weight": np.zeros(4, np.float32)}, tmp_path / "base" / "model.safetensors")
     Checkpoint.objects.filter(pk=round_.base_id).update(path=str(tmp_path / "base"))
     work(round_)
     round_.base.refresh_from_db()
@@ -146,6 +150,17 @@ def test_a_run_with_an_edited_recipe_computes_what_it_changes(finished: Round, a
     assert (anew.run, computed(work(anew))) == (3, ["first", "second", "sum"])
     with pytest.raises(Invalid):
         round_rerun(finished, admin, from_stage="somewhere")
+
+
+def test_a_run_that_the_disk_has_no_room_for_needs_a_reason_which_is_kept(
+    finished: Round, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecasting, "disk_free", lambda: 0)
+    with pytest.raises(Invalid, match="of disk at one time"):
+        round_rerun(finished, admin)
+    run = round_rerun(finished, admin, reason="Another disk comes at noon.")
+    assert RoundForecast.objects.get(round=run).override["reason"] == "Another disk comes at noon."
+    assert run.stages.get(name=Stage.Name.DATA_GATE).result == {}
 
 
 def test_a_dry_run_says_what_would_run_and_leaves_nothing(finished: Round) -> None:

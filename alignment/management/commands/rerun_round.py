@@ -27,6 +27,7 @@ class Command(RoundCommand):
             metavar="NAME",
             help=f"compute anew from: {', '.join(Stage.Name.values)}",
         )
+        parser.add_argument("--reason", default="", help="why to run it although its launch would be refused")
         parser.add_argument("--dry-run", action="store_true", help="only say what would run")
 
     def act(self, round_: Round, options: dict[str, Any]) -> str:  # Any: Django's parsed options
@@ -41,4 +42,5 @@ class Command(RoundCommand):
             return planned_table(
                 dry_run(round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage)
             )
-        return f"Launched {round_rerun(round_, None, recipe=recipe, from_stage=from_stage)}."
+        run = round_rerun(round_, None, recipe=recipe, from_stage=from_stage, reason=options["reason"])
+        return f"Launched {run}."
