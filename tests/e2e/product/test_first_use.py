@@ -5,8 +5,10 @@ All on one running stack, in order, with small files and recipes; only recipes a
 """
 
 import json
+import os
 import re
 import shlex
+import signal
 import time
 from pathlib import Path
 
@@ -15,7 +17,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from accord.env import REPOSITORY
-from tests.e2e.browser import window
+from alignment.recipe import RoundRecipe
+from deploy.local.state import state_read
+from tests.e2e.browser import Window, window
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
 from tests.e2e.product.stack import RunningStack, write_corpus, write_preferences, write_prompts
 
@@ -25,6 +29,7 @@ MANAGE = ".venv/bin/python manage.py "
 PROJECT = "helpful"
 NUM_COMPARISONS = 6
 ROUND_SECONDS = 600
+NEW_POLICY, OLD_POLICY = "helpful-r2-averaging-average", "helpful-r1-averaging-average"
 
 
 def commands() -> list[str]:
@@ -74,7 +79,7 @@ def test_every_other_command_of_the_readme_works(running_stack: RunningStack, tm
     assert (tmp_path / "preferences.parquet").stat().st_size > 0
 
 
-def test_an_admin_launches_a_round_in_the_browser_and_sees_it_finish(
+def test_an_admin_launches_a_round_sees_a_worker_die_goes_on_compares_and_rolls_back(
     running_stack: RunningStack, browser: Browser, tmp_path: Path
 ) -> None:
     """Goes on from where the README's commands leave the stack: a base, a project with imported judgements,
@@ -85,25 +90,59 @@ def test_an_admin_launches_a_round_in_the_browser_and_sees_it_finish(
     token = json.loads((tmp_path / "tokens.json").read_text())[0]["token"]
     with window(browser, running_stack.state.web_url) as admin:
         admin.log_in("admin", running_stack.admin_password)
-        admin.open("/rounds/new/")
-        page = admin.page
-        page.get_by_label("Project").select_option(PROJECT)
-        page.get_by_label("Base").select_option("my-base")
-        page.get_by_text("Change numbers of the recipe").click()
-        recipe = toy_recipe(num_comparisons=NUM_COMPARISONS)
-        page.get_by_label("Recipe in full").fill(recipe.model_dump_json())
-        page.get_by_role("button", name="Launch").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Helpful answers, round 2")
+        launch(admin, toy_recipe(num_comparisons=NUM_COMPARISONS))
         judge(running_stack, token, NUM_COMPARISONS)
+        page, live = admin.page, admin.page.locator("#round-live")
+
+        # A worker dies while it trains: the page says so, and the round goes on when it is told to.
+        expect(page.locator("#now").get_by_text("variant-1")).to_be_visible(timeout=120_000)
+        os.kill(worker_pid(running_stack), signal.SIGKILL)
+        expect(page.get_by_text("No sign of life from")).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="Cancel round").click()
+        expect(page.locator("#round-live[data-state=cancelled]")).to_be_visible()
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#round-live[data-state=running]")).to_be_visible()
+
         # The part that changes comes anew without a reload.
         expect(page.locator("#round-live[data-state=finished]")).to_be_visible(timeout=ROUND_SECONDS * 1000)
-        live = page.locator("#round-live")
         expect(live.get_by_text("Finished", exact=True).first).to_be_visible()
         expect(live.get_by_text("Reward model, held-out accuracy")).to_be_visible()
         expect(live.get_by_text("Proxy win rate over the previous")).to_be_visible()
         page.get_by_role("link", name="variant-1").first.click()
         expect(page.get_by_role("heading", name="Result")).to_be_visible()
+
+        admin.open("/models/compare/")
+        page.get_by_label("First model").select_option(NEW_POLICY)
+        page.get_by_label("Second model").select_option(OLD_POLICY)
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_role("heading", name="Win rates")).to_be_visible()
+        expect(page.get_by_role("heading", name="What differs in the data")).to_be_visible()
+
+        admin.open(f"/projects/{PROJECT}/deployments/")
+        answering = page.locator("section", has=page.get_by_role("heading", name="Answering now"))
+        expect(answering.get_by_role("link", name=NEW_POLICY)).to_be_visible()
+        page.get_by_role("button", name="Roll back to release").click()
+        expect(answering.get_by_role("link", name=OLD_POLICY)).to_be_visible(timeout=180_000)
         assert not admin.problems
+
+
+def launch(admin: Window, recipe: RoundRecipe) -> None:
+    """Launch the project's second round from the form, and stay on its page."""
+    page = admin.page
+    admin.open("/rounds/new/")
+    page.get_by_label("Project").select_option(PROJECT)
+    page.get_by_label("Base").select_option("my-base")
+    page.get_by_text("Another recipe, as JSON").click()
+    page.get_by_label("Recipe in full").fill(recipe.model_dump_json())
+    page.get_by_role("button", name="Launch").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Helpful answers, round 2")
+
+
+def worker_pid(running_stack: RunningStack) -> int:
+    """The worker that trains."""
+    state = state_read(running_stack.var)
+    assert state is not None
+    return state.pids["training"]
 
 
 def test_a_policy_can_be_walked_back_to_its_base_and_to_the_judgements_in_it(
