@@ -45,7 +45,7 @@ STACK_ENVIRONMENT = {
 """A machine on which everything dies all the time is no reason to give up, nor to wait long."""
 
 SIZES = {
-    "short": RoundSize(num_epochs=2, num_prompts=10, checkpoint_seconds=0.5, undisturbed_until_gate=True),
+    "short": RoundSize(num_epochs=2, num_prompts=10, checkpoint_seconds=0.5, undisturbed_until_averaged=True),
     "full": RoundSize(num_epochs=12, num_prompts=40, checkpoint_seconds=1.0),
 }
 MEAN_GAPS = {"short": 3.0, "full": 4.0}
@@ -108,14 +108,18 @@ def chaos(arguments: argparse.Namespace, var: Path, folder: Path) -> Findings:
         site.inside("listen", "--url", hook.url)
         until = time.monotonic() + 60 * arguments.minutes
         say("the undisturbed round")
-        calm_recipe = chaos_recipe(size, gate_closed=size.undisturbed_until_gate)
-        calm = site.follow(site.launch("calm", calm_recipe), until=until, meanwhile=lambda _: None)
+        recipe = chaos_recipe(size)
+        calm = site.follow(
+            site.launch("calm", recipe), until=until, weights_alone=size.undisturbed_until_averaged
+        )
         findings = Findings(undisturbed=calm)
         say(f"{calm.state} after {calm.seconds:.0f} s {calm.error}")
-        if calm.state != ("at its gate" if size.undisturbed_until_gate else "finished"):
+        if calm.state not in ("averaged", "finished"):
             findings.problems.append(f"The undisturbed round did not finish: {calm.error}")
             return findings
-        if calm.state == "finished":
+        if calm.state == "averaged":
+            site.manage("cancel_round", "--project", "calm", "--number", "1")
+        else:
             site.manage("retire_models", "--project", "calm")
         people = PeopleAtWork(site.host, site.port, JUDGING, tokens)
         with people:

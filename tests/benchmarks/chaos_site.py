@@ -18,7 +18,7 @@ import psycopg
 
 from accord.env import REPOSITORY, process_environment
 from alignment.programs import OptimizerConfig, SamplingConfig
-from alignment.recipe import GateRecipe, RoundRecipe
+from alignment.recipe import RoundRecipe
 from deploy.local.stack import stack_environment
 from deploy.local.state import StackState
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
@@ -40,8 +40,8 @@ class RoundSize:
     num_prompts: int
     """Of rejection sampling."""
     checkpoint_seconds: float
-    undisturbed_until_gate: bool = False
-    """The undisturbed round ends with its last weights: nobody asks how it is deployed."""
+    undisturbed_until_averaged: bool = False
+    """The undisturbed round ends with its last weights: nobody asks how they answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +131,15 @@ class ChaosSite:
         )
         return int(round_id)
 
-    def follow(self, round_id: int, *, until: float, meanwhile: Callable[[int], None]) -> RoundEnd:
-        """Wait for the round's end, at most until the monotonic time `until`.
+    def follow(
+        self,
+        round_id: int,
+        *,
+        until: float,
+        meanwhile: Callable[[int], None] = lambda _: None,
+        weights_alone: bool = False,
+    ) -> RoundEnd:
+        """Wait for the round's end, or for its last weights, at most until the monotonic time `until`.
 
         `meanwhile` is called again and again with a number that grows when the round gets on.
         """
@@ -140,7 +147,8 @@ class ChaosSite:
         while True:
             (row,) = self.query(PROGRESS, (round_id,))
             state, progress = str(row[0]), int(row[1])
-            if state != "running" or bool(row[2]) or time.monotonic() > until:
+            averaged = weights_alone and bool(row[2])
+            if state != "running" or averaged or time.monotonic() > until:
                 break
             meanwhile(progress)
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -148,7 +156,7 @@ class ChaosSite:
         stages = self.query(STAGES, (round_id,))
         error = "; ".join(f"{name}: {error}" for name, _, error in stages if error)
         if state == "running":
-            state, error = ("at its gate", "") if row[2] else (state, f"The time given was over. {error}")
+            state, error = ("averaged", "") if averaged else (state, f"The time given was over. {error}")
         return RoundEnd(
             round_id=round_id,
             state=state,
@@ -186,7 +194,7 @@ SELECT r.state, (
     SELECT count(*) FROM alignment_program p JOIN alignment_stage s ON s.id = p.stage_id
     WHERE s.round_id = r.id AND p.state = 'finished'
 ), EXISTS (
-    SELECT FROM alignment_stage s WHERE s.round_id = r.id AND s.name = 'gate' AND s.state = 'waiting'
+    SELECT FROM alignment_stage s WHERE s.round_id = r.id AND s.name = 'averaging' AND s.state = 'finished'
 ) FROM alignment_round r WHERE r.id = %s
 """
 
@@ -196,7 +204,7 @@ FROM alignment_stage WHERE round_id = %s ORDER BY position
 """
 
 
-def chaos_recipe(size: RoundSize, *, gate_closed: bool = False) -> RoundRecipe:
+def chaos_recipe(size: RoundSize) -> RoundRecipe:
     """Everything real, every number small; long enough that programs are killed at their work as well."""
     toy = toy_recipe()
     optimizer = OptimizerConfig(learning_rate=1e-3, num_epochs=size.num_epochs, batch_size=16)
@@ -212,6 +220,5 @@ def chaos_recipe(size: RoundSize, *, gate_closed: bool = False) -> RoundRecipe:
             "name": "chaos",
             "rejection": rejection,
             "checkpoint_seconds": size.checkpoint_seconds,
-            **({"gate": GateRecipe(min_reward_accuracy=1.0)} if gate_closed else {}),
         }
     )
