@@ -80,14 +80,15 @@ NEWEST_OWN = """COALESCE((
     WHERE annotator_id = %(annotator)s AND project_id = %(project)s AND of_check_id IS NULL
 ), 0)"""
 
-# An assignment that its owner once put aside is taken up again, with its lease and draft.
+# An assignment that its owner once put aside is taken up again, with its lease and draft. Not one that
+# another request of theirs has been given, and perhaps judged, just now: FREE may not have seen that.
 GIVE = f"""
 INSERT INTO annotation_assignment AS a
     (project_id, comparison_id, annotator_id, lease, expires_at, state, draft, created_at)
 SELECT %(project)s, %(comparison)s, %(annotator)s, %(lease)s, %(expires_at)s, %(state)s, '{{}}', %(now)s
 WHERE %(places)s > ({PLACES_HELD.format(comparison="%(comparison)s")})
 ON CONFLICT (comparison_id, annotator_id)
-    DO UPDATE SET state = EXCLUDED.state, expires_at = EXCLUDED.expires_at
+    DO UPDATE SET state = EXCLUDED.state, expires_at = EXCLUDED.expires_at WHERE a.state = 'expired'
 RETURNING {ASSIGNMENT}
 """
 
@@ -193,7 +194,7 @@ def free_comparison_lock(
 def place_take(
     comparison: Comparison, annotator: User, now: datetime, expires_at: datetime, state: Assignment.State
 ) -> Assignment | None:
-    """Hand the locked comparison to the person, or None where others hold all its places.
+    """Hand the locked comparison to the person, or None where others hold all its places or they had it.
 
     Raises IntegrityError where they hold another one of the project in this state.
     """

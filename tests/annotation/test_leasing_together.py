@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from accounts.models import User
 from annotation.models import Assignment, Comparison, Judgement, Project, Side
 from annotation.records import Strength
 from annotation.services import Verdict, comparison_ahead, comparison_next, judgement_submit
+from annotation.services.statements import place_take
 from tests.annotation.factories import Annotator, make_annotator, make_comparisons, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -153,3 +154,19 @@ def test_late_judgements_never_exceed_what_a_comparison_needs() -> None:
     assert Counter(outcomes) == {"written": 2, "Conflict": NUM_CLIENTS - 2}
     comparison.refresh_from_db()
     assert (comparison.num_judgements, comparison.state) == (2, "full")
+
+
+def test_a_request_that_comes_late_does_not_hand_out_again_what_the_person_has_judged_meanwhile() -> None:
+    project = make_project(overlap=2)
+    (comparison,) = make_comparisons(project, 1)
+    annotator = make_annotator(project, "ann")
+    held = comparison_next(project, annotator)
+    assert held is not None
+    Assignment.objects.filter(pk=held.pk).update(state="submitted")
+    # As the late one does: it found the comparison free before the other was given it.
+    now = timezone.now()
+    with transaction.atomic():
+        taken = place_take(comparison, annotator, now, now + timedelta(minutes=1), Assignment.State.ACTIVE)
+    assert taken is None
+    held.refresh_from_db()
+    assert held.state == "submitted"

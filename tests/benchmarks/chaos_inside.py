@@ -34,9 +34,10 @@ HEARD = (Event.ROUND_FINISHED, Event.ROUND_FAILED, Event.JUDGEMENT_SUBMITTED)
 
 LEFT_BEHIND = {
     "program leases": "SELECT count(*) FROM alignment_program WHERE lease_expires_at IS NOT NULL",
-    "unfinished programs": "SELECT count(*) FROM alignment_program WHERE state <> 'finished'",
+    "unfinished programs": "SELECT count(*) FROM alignment_program "
+    "WHERE state NOT IN ('finished', 'cancelled')",
     "unfinished stages": "SELECT count(*) FROM alignment_stage s JOIN alignment_round r ON r.id = s.round_id "
-    "WHERE s.state <> 'finished' AND r.state <> 'running'",
+    "WHERE s.state <> 'finished' AND r.state <> 'cancelled'",
     "comparisons in hand": "SELECT count(*) FROM annotation_assignment WHERE state IN ('active', 'reserved')",
     "deliveries under way": "SELECT count(*) FROM webhooks_delivery WHERE state <> 'delivered'",
 }
