@@ -1,7 +1,7 @@
 """The HTTP API of a project's releases, for site admins: list them, roll back."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
@@ -10,11 +10,13 @@ from accounts.auth import request_user
 from alignment.deploying import models_roll_back
 from alignment.deployments import ReleaseRow, release_rows
 from alignment.permissions import admins_project
-from annotation.models import Release
 
 router = Router(tags=["deployments"])
 
 MOST = 1_000_000
+
+ReleaseState = Literal["pending", "live", "replaced", "failed", "cancelled"]
+"""Spelled out: a deployment's states have the same name in the OpenAPI and are others."""
 
 
 class ModelOut(Schema):
@@ -31,7 +33,7 @@ class ReleaseOut(Schema):
     """The models that answer, or answered, for a project together."""
 
     number: int
-    state: Release.State
+    state: ReleaseState
     models: list[ModelOut]
     made_by_round: int | None
     restores: int | None
@@ -71,7 +73,7 @@ def _release_out(row: ReleaseRow) -> ReleaseOut:
     release = row.release
     return ReleaseOut(
         number=release.number,
-        state=Release.State(release.state),
+        state=cast(ReleaseState, release.state),
         models=[
             ModelOut(
                 deployment=each.pk,

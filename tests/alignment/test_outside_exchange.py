@@ -149,7 +149,7 @@ def test_scores_that_cannot_be_used_are_refused_and_change_nothing(
 
 def test_a_round_that_is_not_there_or_not_evaluated_is_refused(round_: Round, tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "answers.jsonl")]
-    with pytest.raises(CommandError, match=r"There is no round 7 .* There are: 1"):
+    with pytest.raises(CommandError, match=r"There is no round 7 .* There are: round 1"):
         call_command("export_answers", "--project", round_.project.slug, "--round", "7", *out)
     with pytest.raises(CommandError, match="has not been evaluated yet"):
         call_command("export_answers", *named(make_round()), *out)

@@ -111,11 +111,12 @@ def test_nothing_near_training_mentions_the_gold_preference(folder: str) -> None
     assert not mentions
 
 
-def test_what_others_said_of_a_round_is_read_by_its_gate_and_its_page_alone() -> None:
+def test_what_others_said_of_a_round_is_read_by_its_gate_its_page_and_its_models_cards_alone() -> None:
     readers = {name for name, text in python_files() if name.startswith("alignment/") and '"outside"' in text}
     assert readers == {
         "alignment/evaluation_figures.py",
         "alignment/gates.py",
+        "alignment/model_card.py",
         "alignment/outside.py",
         "alignment/outside_exchange.py",
         "alignment/selectors.py",

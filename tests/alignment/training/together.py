@@ -1,5 +1,6 @@
 """Several real processes for tests: forked from a server that has imported torch and transformers once."""
 
+import atexit
 import multiprocessing
 import os
 import socket
@@ -62,9 +63,14 @@ def _be_one_of(
 def _main(config_type: type[TrainingConfig], run: Run, config_path: Path) -> None:
     """The program's body, with its exit status in a file."""
     sys.argv = ["program", str(config_path)]
-    status = 0
+    status = config_path.parent / f"status-{os.environ['RANK']}"
+
+    def succeeded() -> None:
+        status.write_text("0")
+
+    atexit.register(succeeded)  # a program that has succeeded leaves at once
     try:
         training_main(config_type, run)
     except SystemExit as stop:
-        status = int(str(stop.code))
-    (config_path.parent / f"status-{os.environ['RANK']}").write_text(str(status))
+        atexit.unregister(succeeded)
+        status.write_text(str(stop.code))
