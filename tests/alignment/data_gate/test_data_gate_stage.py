@@ -165,7 +165,7 @@ def test_a_launch_that_would_train_at_once_is_refused_without_a_reason(gate: Sta
     Round.objects.filter(pk=gate.round_id).update(recipe=recipe.model_dump(mode="json"))
     gate.round.refresh_from_db()
     forecast_keep(gate.round, no_work)
-    launch_override(gate.round, admin, "A trial run.", overridden)
+    launch_override(gate.round, admin, "A trial run.", overridden, of_data=True)
     round_advance(gate.round_id)
     gate.refresh_from_db()
     assert gate.state == Stage.State.FINISHED
