@@ -82,13 +82,15 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright leaves its event loop running in this thread, and no other
-    loop can run beside it. Before the others of their kind come those of the running product, so that of
-    several processes none is left alone with them at the end. Else as pytest-django ordered them.
+    """The running product comes first, since its files are the longest. Browser tests come last: Playwright
+    leaves its event loop running in this thread, and no other loop can run beside it. Else as pytest-django
+    ordered them.
     """
 
-    def place(item: pytest.Item) -> tuple[bool, bool]:
-        return item.get_closest_marker("browser") is not None, "e2e/product" not in item.nodeid
+    def place(item: pytest.Item) -> int:
+        if "e2e/product" in item.nodeid:
+            return 0
+        return 2 if item.get_closest_marker("browser") is not None else 1
 
     items.sort(key=place)
 

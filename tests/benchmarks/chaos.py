@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +55,8 @@ MEAN_GAPS = {"short": 3.0, "full": 4.0}
 class Findings:
     """What came out, for the report."""
 
-    undisturbed: RoundEnd
+    undisturbed: RoundEnd | None = None
+    """None where somebody else ran it."""
     disturbed: list[RoundEnd] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     """Checkpoints that are not there, or are not those of the undisturbed round."""
@@ -121,24 +122,65 @@ def chaos(arguments: argparse.Namespace, var: Path, folder: Path) -> Findings:
             site.manage("cancel_round", "--project", "calm", "--number", "1")
         else:
             site.manage("retire_models", "--project", "calm")
-        people = PeopleAtWork(site.host, site.port, JUDGING, tokens)
-        with people:
-            killer = Killer(
-                var,
-                seed=arguments.seed,
-                kills=arguments.kills,
-                mean_gap=arguments.gap,
-                victims=arguments.victims,
-            )
-            disturb(site, chaos_recipe(size), killer, findings, until)
-        look_at_people(site, people, hook, findings, folder)
-        look_at_processes(site, findings)
+        finished = [calm.round_id] if calm.state == "finished" else []
+        attack = Attack(site=site, hook=hook, tokens=tokens, folder=folder, until=until, finished=finished)
+        strike(attack, arguments, chaos_recipe(size), site.checkpoints("calm"), findings)
     return findings
 
 
-def disturb(site: ChaosSite, recipe: RoundRecipe, killer: Killer, findings: Findings, until: float) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """The running stack, and who watches and works on it."""
+
+    site: ChaosSite
+    hook: Receiver
+    """Of the whole site's webhooks."""
+    tokens: Sequence[tuple[int, str]]
+    """Of the people who judge."""
+    folder: Path
+    until: float
+    """Monotonic time at which it is given up."""
+    finished: Sequence[int] = ()
+    """Rounds that ended undisturbed under the receiver's eyes."""
+    num_servers: int = 0
+    """Model servers that answer for others, before and after."""
+
+
+def strike(
+    attack: Attack,
+    arguments: argparse.Namespace,
+    recipe: RoundRecipe,
+    expected: Mapping[str, str],
+    findings: Findings,
+) -> None:
+    """Kill while people judge and rounds run, then look at everything.
+
+    `expected` are the undisturbed round's checkpoints with their hashes.
+    """
+    site = attack.site
+    people = PeopleAtWork(site.host, site.port, JUDGING, attack.tokens)
+    with people:
+        killer = Killer(
+            site.var,
+            seed=arguments.seed,
+            kills=arguments.kills,
+            mean_gap=arguments.gap,
+            victims=arguments.victims,
+        )
+        disturb(site, recipe, killer, findings, expected, attack.until)
+    look_at_people(attack, people, findings)
+    look_at_processes(attack, findings)
+
+
+def disturb(
+    site: ChaosSite,
+    recipe: RoundRecipe,
+    killer: Killer,
+    findings: Findings,
+    expected: Mapping[str, str],
+    until: float,
+) -> None:
     """Rounds until all kills are made, each compared with the undisturbed one."""
-    expected = site.checkpoints("calm")
     findings.num_checkpoints = len(expected)
     while killer.left > 0:
         slug = f"chaos-{len(findings.disturbed) + 1}"
@@ -152,45 +194,46 @@ def disturb(site: ChaosSite, recipe: RoundRecipe, killer: Killer, findings: Find
             findings.problems.append(f"{slug} is {end.state}: {end.error}")
             return
         found = site.checkpoints(slug)
-        findings.different += [
-            f"{slug}-{name}" for name in sorted(expected | found) if expected.get(name) != found.get(name)
-        ]
+        names = sorted({**expected, **found})
+        findings.different += [f"{slug}-{name}" for name in names if expected.get(name) != found.get(name)]
         site.manage("retire_models", "--project", slug)
 
 
-def look_at_people(
-    site: ChaosSite, people: PeopleAtWork, hook: Receiver, findings: Findings, folder: Path
-) -> None:
+def look_at_people(attack: Attack, people: PeopleAtWork, findings: Findings) -> None:
     """Wait until everything was sent, then hold what people and the receiver know against the database."""
-    told = people.write_acknowledged(folder / "acknowledged.json")
+    told = people.write_acknowledged(attack.folder / "acknowledged.json")
     give_up = time.monotonic() + SECONDS_TO_SETTLE
     while True:
-        checked = site.inside("check", "--project", JUDGING, "--acknowledged", told)
+        checked = attack.site.inside("check", "--project", JUDGING, "--acknowledged", told)
         if not any(checked["left"].values()) or time.monotonic() > give_up:
             break
         time.sleep(1)
     judgements = [one.judgement for one in people.tally.acknowledged]
-    rounds = [end.round_id for end in (findings.undisturbed, *findings.disturbed) if end.state == "finished"]
+    ended = [end.round_id for end in findings.disturbed if end.state == "finished"]
     findings.left = {name: number for name, number in checked["left"].items() if number}
     findings.judgements = checked["judgements"]
     findings.num_judgements = len(judgements)
     findings.repeats = people.tally.repeats + people.tally.drops
     findings.problems += people.tally.errors[:5]
-    findings.events_lost, findings.events_doubled = num_lost_and_doubled(heard(hook), judgements, rounds)
+    findings.events_lost, findings.events_doubled = num_lost_and_doubled(
+        heard(attack.hook), judgements, [*attack.finished, *ended]
+    )
 
 
-def look_at_processes(site: ChaosSite, findings: Findings) -> None:
+def look_at_processes(attack: Attack, findings: Findings) -> None:
     """No program runs when no round does, and no server for a model that was retired."""
-    give_up = time.monotonic() + SECONDS_TO_SETTLE
-    while time.monotonic() < give_up and (stray_programs(site.var) or num_model_servers(site.var)):
+    var, give_up = attack.site.var, time.monotonic() + SECONDS_TO_SETTLE
+    while time.monotonic() < give_up:
+        if not stray_programs(var) and num_model_servers(var) == attack.num_servers:
+            break
         time.sleep(0.5)
-    findings.orphans += stray_programs(site.var)
-    findings.orphans += ["a model server"] * num_model_servers(site.var)
+    findings.orphans += stray_programs(var)
+    findings.orphans += ["a model server"] * (num_model_servers(var) - attack.num_servers)
 
 
 def as_report(findings: Findings) -> dict[str, Any]:  # Any: JSON
     """The findings under the names that others rely on."""
-    ends = findings.disturbed
+    ends, calm = findings.disturbed, findings.undisturbed
     finished = bool(ends) and all(end.state == "finished" for end in ends)
     return {
         "kills": sum(findings.by_victim.values()),
@@ -213,8 +256,8 @@ def as_report(findings: Findings) -> dict[str, Any]:  # Any: JSON
         "left": [*findings.orphans, *findings.temporary_files, *map(str, findings.left.items())],
         "problems": findings.problems,
         "seconds": round(sum(end.seconds for end in ends), 1),
-        "seconds_undisturbed": round(findings.undisturbed.seconds, 1),
-        "stages_undisturbed": {name: round(took, 1) for name, took in findings.undisturbed.stages.items()},
+        "seconds_undisturbed": None if calm is None else round(calm.seconds, 1),
+        "stages_undisturbed": {} if calm is None else {k: round(took, 1) for k, took in calm.stages.items()},
     }
 
 

@@ -22,7 +22,7 @@ from alignment.recipe import RoundRecipe
 from deploy.local.stack import stack_environment
 from deploy.local.state import StackState
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
-from tests.e2e.product.stack import write_corpus, write_preferences, write_prompts
+from tests.e2e.product.stack import write_inputs
 
 BASE = "base"
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -59,10 +59,13 @@ class RoundEnd:
 class ChaosSite:
     """What one can ask of the stack from outside, also while its parts are being killed."""
 
-    def __init__(self, state: StackState, var: Path, folder: Path, *, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, state: StackState, var: Path, folder: Path, *, environment: Mapping[str, str], base: str = BASE
+    ) -> None:
         """`folder` is for inputs; `environment` is what the stack was started with."""
         self.var = var
         self.folder = folder
+        self.base = base
         self._environment = process_environment(
             {**environment, **stack_environment(state, var), "DJANGO_SETTINGS_MODULE": "accord.settings"}
         )
@@ -106,12 +109,12 @@ class ChaosSite:
 
     def write_inputs(self) -> None:
         """Pretrain the base; the files that each round's project is made from."""
-        write_corpus(self.folder / "corpus.jsonl")
-        write_prompts(self.folder / "prompts.jsonl")
-        write_preferences(self.folder / "preferences.jsonl")
+        write_inputs(self.folder)
         recipe = self.folder / "pretraining.json"
         recipe.write_text(toy_pretraining().model_dump_json())
-        self.manage("pretrain", "--recipe", recipe, "--name", BASE, "--corpus", self.folder / "corpus.jsonl")
+        self.manage(
+            "pretrain", "--recipe", recipe, "--name", self.base, "--corpus", self.folder / "corpus.jsonl"
+        )
 
     def launch(self, slug: str, recipe: RoundRecipe) -> int:
         """A project with the same data as all others, and its round; the round's number in the database.
@@ -123,7 +126,7 @@ class ChaosSite:
         self.manage("import_prompts", self.folder / "prompts.jsonl", "--project", slug)
         self.manage("import_preferences", self.folder / "preferences.jsonl", "--project", slug)
         path = write_recipe(self.folder / f"{slug}.json", recipe)
-        self.manage("launch_round", "--project", slug, "--base", BASE, "--recipe", path)
+        self.manage("launch_round", "--project", slug, "--base", self.base, "--recipe", path)
         ((round_id,),) = self.query(
             "SELECT r.id FROM alignment_round r JOIN annotation_project p ON p.id = r.project_id "
             "WHERE p.slug = %s",

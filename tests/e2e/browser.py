@@ -34,6 +34,8 @@ class Window:
     page: Page
     base_url: str
     problems: list[str] = field(default_factory=list)
+    closing: bool = False
+    """Nobody minds what goes wrong from here on."""
 
     def open(self, path: str) -> None:
         """Go to a path of the site."""
@@ -83,7 +85,8 @@ def window(browser: Browser, base_url: str, *, width: int = 1280, theme: str = "
     opened = Window(page=context.new_page(), base_url=base_url)
 
     def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "status of 4" not in message.text:
+        bad = message.type in ("error", "warning") and "status of 4" not in message.text
+        if bad and not opened.closing:
             opened.problems.append(message.text)
 
     def refuse(route: Route) -> None:
@@ -96,4 +99,7 @@ def window(browser: Browser, base_url: str, *, width: int = 1280, theme: str = "
     try:
         yield opened
     finally:
+        # Pages save what is unsaved when they are left: none of that may reach the next test's database.
+        opened.closing = True
+        context.set_offline(True)
         context.close()

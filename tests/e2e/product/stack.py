@@ -8,12 +8,14 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from accord.env import REPOSITORY, process_environment
 from deploy.local.stack import stack_environment
 from deploy.local.state import StackState
+from tests.webhooks.receiver import Receiver
 
 COLOURS = ("red", "blue", "green", "grey")
 NAMES = ("Bim", "Tolo", "Rask", "Fenn", "Gorm", "Yala", "Pim", "Duro")
@@ -21,10 +23,16 @@ NAMES = ("Bim", "Tolo", "Rask", "Fenn", "Gorm", "Yala", "Pim", "Duro")
 
 @dataclass(frozen=True, kw_only=True)
 class RunningStack:
-    """The stack and its data folder."""
+    """The stack, its data folder, and the files that a user brings to it."""
 
     state: StackState
     var: Path
+    environment: Mapping[str, str]
+    """What it was started with."""
+    hook: Receiver
+    """The one place to which it may send webhooks."""
+    inputs: Path
+    """corpus.jsonl, prompts.jsonl and preferences.jsonl."""
 
     @property
     def admin_password(self) -> str:
@@ -35,7 +43,9 @@ class RunningStack:
         """Run one of manage.py's commands on this stack, as a user would."""
         done = subprocess.run(
             [sys.executable, str(REPOSITORY / "manage.py"), *map(str, arguments)],
-            env=process_environment({**os.environ, **stack_environment(self.state, self.var)}),
+            env=process_environment(
+                {**os.environ, **self.environment, **stack_environment(self.state, self.var)}
+            ),
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -45,6 +55,13 @@ class RunningStack:
                 f"manage.py {arguments[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
             )
         return done
+
+
+def write_inputs(folder: Path) -> None:
+    """A corpus, prompts and judgements, under the names that the README gives them."""
+    write_corpus(folder / "corpus.jsonl")
+    write_prompts(folder / "prompts.jsonl")
+    write_preferences(folder / "preferences.jsonl")
 
 
 def write_lines(path: Path, rows: list[dict[str, object]]) -> Path:

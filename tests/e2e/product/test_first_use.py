@@ -1,4 +1,4 @@
-"""What a newcomer does: every command of the README, run for real, then a round from the browser.
+"""What a newcomer does: every command of the README, run for real; then chaos; then a round from the browser.
 
 All on one running stack, in order, with small files and recipes; only recipes are exchanged for small ones.
 `make demo` runs in its `--quick` size, in test_demo.py; `make test` is what runs this.
@@ -19,15 +19,32 @@ from playwright.sync_api import Browser, expect
 from accord.env import REPOSITORY
 from alignment.recipe import RoundRecipe
 from deploy.local.state import state_read
+from tests.benchmarks.chaos import (
+    JUDGING,
+    SIZES,
+    Attack,
+    Findings,
+    as_report,
+    is_well,
+    parse_arguments,
+    people_wanted,
+    strike,
+)
+from tests.benchmarks.chaos_kills import WEIGHTS
+from tests.benchmarks.chaos_site import ChaosSite, chaos_recipe
 from tests.e2e.browser import Window, window
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
-from tests.e2e.product.stack import RunningStack, write_corpus, write_preferences, write_prompts
+from tests.e2e.product.stack import RunningStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.browser, pytest.mark.slow]
 
 MANAGE = ".venv/bin/python manage.py "
 PROJECT = "helpful"
 NUM_COMPARISONS = 6
+NUM_KILLS = 10
+CHAOS_MINUTES = 15
+NUM_DEPLOYED = 2
+"""Models that answer for the project."""
 ROUND_SECONDS = 600
 NEW_POLICY, OLD_POLICY = "helpful-r2-averaging-average", "helpful-r1-averaging-average"
 
@@ -47,19 +64,17 @@ def test_every_make_target_of_the_readme_is_there() -> None:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
-def test_every_other_command_of_the_readme_works(running_stack: RunningStack, tmp_path: Path) -> None:
-    write_corpus(tmp_path / "corpus.jsonl")
-    write_prompts(tmp_path / "prompts.jsonl")
-    write_preferences(tmp_path / "preferences.jsonl")
-    (tmp_path / "pretraining.json").write_text(toy_pretraining().model_dump_json())
-    write_recipe(tmp_path / "round.json", toy_recipe())
+def test_every_other_command_of_the_readme_works(running_stack: RunningStack) -> None:
+    folder = running_stack.inputs
+    (folder / "pretraining.json").write_text(toy_pretraining().model_dump_json())
+    write_recipe(folder / "round.json", chaos_recipe(SIZES["short"]))
     ran = []
     for line in commands():
         if line.startswith("make "):
             continue
         assert line.startswith(MANAGE), line
         name, *arguments = shlex.split(line.removeprefix(MANAGE))
-        here = _in_this_test(name, arguments, tmp_path, running_stack)
+        here = _in_this_test(name, arguments, folder, running_stack)
         done = running_stack.manage(name, *here)
         ran.append((name, done.stdout))
     assert [name for name, _ in ran] == [
@@ -76,11 +91,48 @@ def test_every_other_command_of_the_readme_works(running_stack: RunningStack, tm
     said = dict(ran)
     assert "kept 120" in said["import_preferences"]
     assert '"win_rate"' in said["launch_round"]
-    assert (tmp_path / "preferences.parquet").stat().st_size > 0
+    assert (folder / "preferences.parquet").stat().st_size > 0
+
+
+def test_a_round_whose_parts_are_killed_ends_with_the_same_weights_and_loses_nothing(
+    running_stack: RunningStack, tmp_path: Path
+) -> None:
+    """The short form of `tests.benchmarks.chaos`: ten kills with -9, every kind of victim among them. The
+    README's round, on the same data and with the same recipe, is the undisturbed one.
+    """
+    until = time.monotonic() + 60 * CHAOS_MINUTES
+    options = ["--size", "short", "--kills", str(NUM_KILLS), "--json", str(tmp_path / "chaos.json")]
+    arguments = parse_arguments(options)
+    site = ChaosSite(
+        running_stack.state,
+        running_stack.var,
+        running_stack.inputs,
+        environment=running_stack.environment,
+        base="my-base",
+    )
+    tokens = site.inside("fill", "--project", JUDGING, *people_wanted())
+    site.inside("listen", "--url", running_stack.hook.url)
+    attack = Attack(
+        site=site,
+        hook=running_stack.hook,
+        tokens=tokens,
+        folder=tmp_path,
+        until=until,
+        num_servers=NUM_DEPLOYED,
+    )
+    findings = Findings()
+    strike(attack, arguments, chaos_recipe(SIZES["short"]), site.checkpoints(PROJECT), findings)
+    site.close()
+    report = as_report(findings)
+    assert is_well(report), json.dumps(report, indent=2)
+    assert report["kills"] >= NUM_KILLS
+    assert set(report["by_victim"]) == set(WEIGHTS)
+    assert report["checkpoints"] > 0
+    assert report["judgements"] > 0
 
 
 def test_an_admin_launches_a_round_sees_a_worker_die_goes_on_compares_and_rolls_back(
-    running_stack: RunningStack, browser: Browser, tmp_path: Path
+    running_stack: RunningStack, own_browser: Browser, tmp_path: Path
 ) -> None:
     """Goes on from where the README's commands leave the stack: a base, a project with imported judgements,
     and two models of a first round that are live.
@@ -88,7 +140,7 @@ def test_an_admin_launches_a_round_sees_a_worker_die_goes_on_compares_and_rolls_
     manage = running_stack.manage
     manage("create_annotators", "--project", PROJECT, "--count", "1", "--tokens", tmp_path / "tokens.json")
     token = json.loads((tmp_path / "tokens.json").read_text())[0]["token"]
-    with window(browser, running_stack.state.web_url) as admin:
+    with window(own_browser, running_stack.state.web_url) as admin:
         admin.log_in("admin", running_stack.admin_password)
         launch(admin, toy_recipe(num_comparisons=NUM_COMPARISONS))
         judge(running_stack, token, NUM_COMPARISONS)
