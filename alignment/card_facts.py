@@ -54,7 +54,7 @@ def card_facts(checkpoint: Checkpoint) -> CardFacts:
         recipe_name=str((round_.recipe if round_ else checkpoint.recipe).get("name", "")) or "unnamed",
         recipe=_recipe(checkpoint, round_, stage_name),
         training=_training(checkpoint),
-        data=round_data(round_, results, with_agreement=True) if round_ else None,
+        data=_data_with_agreement(round_, results) if round_ else None,
         evaluation=evaluation,
         gate=results.get(Stage.Name.GATE, {}) if is_policy else {},
         parents=[
@@ -94,14 +94,25 @@ def _training(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     return rows[:MAX_FIGURES]
 
 
-def round_data(round_: Round, results: dict[str, Figures], *, with_agreement: bool) -> DataFacts | None:
-    """What the round learned from; None before its snapshot."""
+def _data_with_agreement(round_: Round, results: dict[str, Figures]) -> DataFacts | None:
+    if getattr(round_, "snapshot", None) is None:
+        return None
+    found = project_quality(round_.project, patient=True)
+    agreement = _agreement(found) if isinstance(found, ProjectQuality) else None
+    return round_data(round_, results, quality_report(round_) or {}, agreement)
+
+
+def round_data(
+    round_: Round, results: dict[str, Figures], control: Figures, agreement: Figures | None = None
+) -> DataFacts | None:
+    """What the round learned from; None before its snapshot. One statement.
+
+    `results` are its stages', `control` that of its examples' quality control, empty before there is one.
+    """
     snapshot = getattr(round_, "snapshot", None)
     if snapshot is None:
         return None
     counted = snapshot_data(snapshot)
-    quality = project_quality(round_.project, patient=True) if with_agreement else None
-    control = quality_report(round_) or {"steps": []}
     return DataFacts(
         content_hash=snapshot.content_hash,
         num_train=snapshot.num_train,
@@ -112,9 +123,9 @@ def round_data(round_: Round, results: dict[str, Figures], *, with_agreement: bo
         languages=counted.by_language,
         domains=counted.by_domain,
         strengths=counted.by_strength,
-        agreement=_agreement(quality) if isinstance(quality, ProjectQuality) else None,
+        agreement=agreement,
         examples=results.get(Stage.Name.SFT, {}).get("examples", {}),
-        dropped_examples=[(step["name"], step["dropped"]) for step in control["steps"]],
+        dropped_examples=[(step["name"], step["dropped"]) for step in control.get("steps", [])],
         licence=round_.project.licence,
     )
 

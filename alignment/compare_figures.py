@@ -3,18 +3,22 @@
 Reads only.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
+
+from django.db.models import Prefetch
 
 from accounts.errors import NotFound
 from alignment.card_facts import round_data
-from alignment.compared_answers import Source, people_figures, sampled, sources
+from alignment.compared_answers import Source, asked_both, people_figures, sampled, sources
 from alignment.console.curves import metric_plots
 from alignment.console.programs import metrics
 from alignment.lineage import made_by_rounds
 from alignment.model_card import DataFacts, flat
-from alignment.models import Program, Round, Stage
+from alignment.models import ModelComparison, Program, Round, Stage
 from alignment.plots import Plot
+from alignment.selectors import QUALITY_PROGRAM
 from alignment.side_by_side import Answers, Figures, compared, differing
 from registry.models import Checkpoint
 
@@ -29,6 +33,10 @@ class Side:
     checkpoint: Checkpoint
     round: Round | None
     """That made it."""
+    results: Figures = field(default_factory=dict)
+    """Of the round's stages, by name."""
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+    """Those of the round that are shown here, by stage and name."""
 
     @property
     def name(self) -> str:
@@ -37,31 +45,53 @@ class Side:
 
 
 def sides_of(first: Checkpoint, second: Checkpoint) -> tuple[Side, Side]:
-    """Both checkpoints, each with its round."""
+    """Both checkpoints, each with its round. Four statements, however much there is."""
     made = made_by_rounds({first.pk, second.pk})
-    rounds = Round.objects.select_related("project", "base", "snapshot").in_bulk(
-        {round_id for round_id, _, _ in made.values()}
+    shown = Program.objects.filter(name__in=(VARIANT, QUALITY_PROGRAM))
+    stages = Stage.objects.only("round_id", "name", "result").prefetch_related(Prefetch("programs", shown))
+    rounds = (
+        Round.objects.select_related("project", "base", "snapshot")
+        .prefetch_related(Prefetch("stages", stages))
+        .in_bulk({round_id for round_id, _, _ in made.values()})
     )
-    sides = [
-        Side(checkpoint=each, round=rounds.get(made[each.pk][0]) if each.pk in made else None)
-        for each in (first, second)
-    ]
-    return sides[0], sides[1]
+    first_side, second_side = (
+        _side(each, rounds.get(made[each.pk][0]) if each.pk in made else None) for each in (first, second)
+    )
+    return first_side, second_side
 
 
-def policy_of(round_: Round) -> Checkpoint:
-    """What stands for a round: its averaged policy. Raises NotFound before there is one."""
-    stage = Stage.objects.filter(round=round_, name=Stage.Name.AVERAGING).first()
-    made = {} if stage is None else stage.result.get("checkpoints", {})
-    policy = Checkpoint.objects.filter(pk=made["average"]).first() if "average" in made else None
-    if policy is None:
-        raise NotFound(f"{round_} has no policy yet: wait until its averaging has ended.")
-    return policy
+def _side(checkpoint: Checkpoint, round_: Round | None) -> Side:
+    stages = [] if round_ is None else list(round_.stages.all())
+    return Side(
+        checkpoint=checkpoint,
+        round=round_,
+        results={stage.name: stage.result for stage in stages},
+        programs={
+            (stage.name, program.name): program for stage in stages for program in stage.programs.all()
+        },
+    )
+
+
+def policies_of(rounds: Collection[Round]) -> dict[int, Checkpoint]:
+    """What stands for each round, by its id: its averaged policy. Two statements.
+
+    Raises NotFound where a round has none yet.
+    """
+    stages = Stage.objects.filter(round__in=rounds, name=Stage.Name.AVERAGING)
+    made = {
+        stage.round_id: stage.result.get("checkpoints", {}).get("average")
+        for stage in stages.only("round_id", "result")
+    }
+    policies = Checkpoint.objects.in_bulk([pk for pk in made.values() if pk is not None])
+    for round_ in rounds:
+        if made.get(round_.pk) not in policies:
+            raise NotFound(f"{round_} has no policy yet: wait until its averaging has ended.")
+    return {round_id: policies[pk] for round_id, pk in made.items() if pk in policies}
 
 
 def comparison_report(first: Side, second: Side) -> dict[str, Any]:  # Any: JSON
     """Everything without the answers themselves, for the command and the API."""
-    found = sources(first.checkpoint, second.checkpoint)
+    found = sides_sources(first, second)
     return {
         "first": first.name,
         "second": second.name,
@@ -71,6 +101,14 @@ def comparison_report(first: Side, second: Side) -> dict[str, Any]:  # Any: JSON
             {"setting": name, "first": a, "second": b} for name, a, b in recipe_changes(first, second)
         ],
     }
+
+
+def sides_sources(first: Side, second: Side, asked: list[ModelComparison] | None = None) -> list[Source]:
+    """Where both answered; `asked` is what `asked_both` found, looked up where it is not given."""
+    if asked is None:
+        asked = asked_both(first.checkpoint, second.checkpoint)
+    made_by = {side.round.pk for side in (first, second) if side.round is not None}
+    return sources(first.checkpoint, second.checkpoint, asked, made_by)
 
 
 def answers_figures(source: Source) -> dict[str, Any]:  # Any: JSON
@@ -110,13 +148,12 @@ def training_curves(first: Side, second: Side) -> list[tuple[str, list[Plot]]]:
     """Both rounds' training, a diagram for each figure of each stage; nothing outside rounds."""
     if first.round is None or second.round is None or first.round == second.round:
         return []
-    rounds = (first.round, second.round)
-    programs = Program.objects.filter(stage__round__in=rounds, name=VARIANT).select_related("stage")
-    found = {(each.round_id, each.stage.name): each for each in programs if each.stage is not None}
     charts = []
     for stage in (Stage.Name.REWARD_MODEL, Stage.Name.SFT, Stage.Name.DPO):
         runs = {
-            round_.title: metrics(found[round_.pk, stage]) for round_ in rounds if (round_.pk, stage) in found
+            side.round.title: metrics(side.programs[stage, VARIANT])
+            for side in (first, second)
+            if side.round is not None and (stage, VARIANT) in side.programs
         }
         if plots := metric_plots(runs, CURVES):
             charts.append((str(stage.label), plots))
@@ -135,8 +172,10 @@ def _recipe(side: Side) -> Figures:
 def _data_rows(side: Side) -> dict[str, str]:
     if side.round is None:
         return {}
-    results = dict(side.round.stages.values_list("name", "result"))
-    data: DataFacts | None = round_data(side.round, results, with_agreement=False)
+    quality = side.programs.get((Stage.Name.SFT, QUALITY_PROGRAM))
+    ended = quality is not None and quality.state == Program.State.FINISHED
+    control: Figures = dict(quality.result) if quality is not None and ended else {}
+    data: DataFacts | None = round_data(side.round, side.results, control)
     if data is None:
         return {}
     rows = {

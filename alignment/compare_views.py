@@ -14,21 +14,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.auth import signed_in
 from accounts.errors import AccordError, NotFound
 from alignment.compare_figures import (
     Side,
     data_changes,
-    policy_of,
+    policies_of,
     recipe_changes,
     rewards_of,
     sides_of,
+    sides_sources,
     training_curves,
 )
-from alignment.compared_answers import Source, people_figures, sampled, sources, unfinished
+from alignment.compared_answers import Source, asked_both, people_figures, sampled, unfinished
 from alignment.model_comparing import MAX_PROMPTS, model_comparison_cancel, model_comparison_request
 from alignment.models import ModelComparison, Round
-from alignment.permissions import admins_row
 from alignment.side_by_side import answer_rows, compared, marked, rewards_plot
 from alignment.views import signed_in_admin
 from annotation.models import Project
@@ -66,7 +65,7 @@ def models_compare(request: HttpRequest) -> HttpResponse:
         "b": given.get("b", ""),
     }
     try:
-        chosen = _chosen(request, given, "a"), _chosen(request, given, "b")
+        chosen = _chosen(given)
     except NotFound as error:
         return render(request, "alignment/compare.html", {**context, "problem": str(error)}, status=404)
     if chosen[0] is None or chosen[1] is None or chosen[0] == chosen[1]:
@@ -82,7 +81,8 @@ def models_compare(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Both models are asked. The figures come here when they are there."))
             return redirect(f"{reverse('models-compare')}?{urlencode({'a': first.name, 'b': second.name})}")
-    found = sources(first.checkpoint, second.checkpoint)
+    asked = asked_both(first.checkpoint, second.checkpoint)
+    found = sides_sources(first, second, asked)
     source = next((each for each in found if each.key == given.get("from")), found[0] if found else None)
     context |= {
         "first": first,
@@ -93,7 +93,7 @@ def models_compare(request: HttpRequest) -> HttpResponse:
         "form": form,
         "sources": found,
         "source": source,
-        "waiting": unfinished(first.checkpoint, second.checkpoint),
+        "waiting": unfinished(asked),
         "data": data_changes(first, second),
         "recipe": recipe_changes(first, second),
         "curves": training_curves(first, second),
@@ -128,20 +128,24 @@ def model_comparison_stop(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(f"{reverse('models-compare')}?{query}")
 
 
-def _chosen(request: HttpRequest, given: Any, letter: str) -> Checkpoint | None:  # Any: a QueryDict
-    """The model named `a` or `b`, or the policy of `round_a` or `round_b`; None where none is named."""
-    if number := given.get(f"round_{letter}"):
-        if not (number.isdecimal() and len(number) < 19):
-            raise NotFound(_("There is no such round: choose two on its page."))
-        row = admins_row(signed_in(request), Round.objects.all(), int(number), project="project")
-        return policy_of(row)
-    name = given.get(letter, "").replace("\0", "")
-    if not name:
-        return None
-    checkpoint = Checkpoint.objects.filter(name=name).first()
-    if checkpoint is None:
+def _chosen(given: Any) -> tuple[Checkpoint | None, Checkpoint | None]:  # Any: a QueryDict
+    """The models named `a` and `b`, or the policies of `round_a` and `round_b`; None where none is named."""
+    numbers = {letter: given[f"round_{letter}"] for letter in "ab" if given.get(f"round_{letter}")}
+    if not all(number.isdecimal() and len(number) < 19 for number in numbers.values()):
+        raise NotFound(_("There is no such round: choose two on its page."))
+    rounds = Round.objects.select_related("project").in_bulk([int(number) for number in numbers.values()])
+    if any(int(number) not in rounds for number in numbers.values()):
+        raise NotFound(_("There is no such round: choose two on its page."))
+    policies = policies_of(rounds.values()) if rounds else {}
+    names = {letter: given.get(letter, "").replace("\0", "") for letter in "ab" if letter not in numbers}
+    wanted = [name for name in names.values() if name]
+    named = {each.name: each for each in Checkpoint.objects.filter(name__in=wanted)} if wanted else {}
+    if any(name not in named for name in wanted):
         raise NotFound(_("There is no model of this name: choose one from the list."))
-    return checkpoint
+    first, second = (
+        policies[int(numbers[letter])] if letter in numbers else named.get(names[letter]) for letter in "ab"
+    )
+    return first, second
 
 
 def _asked(first: Side, second: Side) -> dict[str, Any]:  # Any: a form's initial values

@@ -4,13 +4,13 @@ Reads only: rows, and the files that the evaluation program left.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.db.models import Q
 
-from alignment.lineage import made_by_rounds
 from alignment.models import GatePair, ModelComparison, Program, Round, Stage
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.side_by_side import Answers, Figures, by_domain
@@ -54,22 +54,31 @@ class Sampled:
         return {prompt.id: prompt.domain for prompt in self.prompts}
 
 
-def sources(first: Checkpoint, second: Checkpoint) -> list[Source]:
-    """Where both answered, newest first: what somebody asked for, then rounds."""
-    asked = ModelComparison.objects.select_related("program", "reward_model").filter(
-        Q(first=first, second=second) | Q(first=second, second=first), program__state=Program.State.FINISHED
-    )
-    found = [_asked_source(each, first) for each in asked]
-    return [each for each in found if each.answers.exists()] + _round_sources(first, second)
-
-
-def unfinished(first: Checkpoint, second: Checkpoint) -> list[ModelComparison]:
-    """Comparisons of the two that are under way or failed."""
+def asked_both(first: Checkpoint, second: Checkpoint) -> list[ModelComparison]:
+    """Every comparison of the two that somebody asked for, newest first."""
     related = ("program", "reward_model", "project", "first", "second")
-    asked = ModelComparison.objects.select_related(*related).filter(
-        Q(first=first, second=second) | Q(first=second, second=first)
+    return list(
+        ModelComparison.objects.select_related(*related).filter(
+            Q(first=first, second=second) | Q(first=second, second=first)
+        )
     )
-    return list(asked.exclude(program__state=Program.State.FINISHED))
+
+
+def sources(
+    first: Checkpoint, second: Checkpoint, asked: list[ModelComparison], made_by: Collection[int]
+) -> list[Source]:
+    """Where both answered, newest first: what somebody `asked` for, then rounds.
+
+    `made_by` are the ids of the rounds that made them. Three statements.
+    """
+    ended = [each for each in asked if each.program.state == Program.State.FINISHED]
+    found = [_asked_source(each, first) for each in ended]
+    return [each for each in found if each.answers.exists()] + _round_sources(first, second, made_by)
+
+
+def unfinished(asked: list[ModelComparison]) -> list[ModelComparison]:
+    """Those that are under way or failed."""
+    return [each for each in asked if each.program.state != Program.State.FINISHED]
 
 
 def sampled(source: Source) -> Sampled:
@@ -115,12 +124,11 @@ def _asked_source(comparison: ModelComparison, first: Checkpoint) -> Source:
     )
 
 
-def _round_sources(first: Checkpoint, second: Checkpoint) -> list[Source]:
+def _round_sources(first: Checkpoint, second: Checkpoint, made_by: Collection[int]) -> list[Source]:
     """Rounds whose evaluation asked both: it asks the round's policy, the one before, and the base."""
     models = {first.pk, second.pk}
-    policies = made_by_rounds(models)
     stages = Stage.objects.filter(name=Stage.Name.EVALUATION, state=Stage.State.FINISHED).filter(
-        Q(round__base__in=models) | Q(round__in=[round_id for round_id, _, _ in policies.values()])
+        Q(round__base__in=models) | Q(round__in=made_by)
     )
     found = []
     scorers = dict(Checkpoint.objects.filter(kind=Checkpoint.Kind.REWARD_MODEL).values_list("path", "name"))

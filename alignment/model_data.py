@@ -1,21 +1,28 @@
-"""What a round's snapshot holds, counted: by person, domain, language, strength and round. Reads only."""
+"""What a round's snapshot holds, counted: by person, domain, language, strength and round.
+
+A snapshot never changes, so it is counted once, when it is made. People are kept by their id: one who is
+renamed or erased is called what they are called now.
+"""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
+from accounts.models import User
 from alignment.models import Snapshot
 from annotation.records import Strength
 
 Counts = list[tuple[str, int]]
 """Names with their numbers, the largest first."""
+Row = Sequence[int | str]
+"""A person's id, domain, language, strength, round, and how many judgements."""
 
 COUNTED = """
-SELECT u.username, p.domain, p.language, j.strength, c.round, count(*)
+SELECT j.annotator_id, p.domain, p.language, j.strength, c.round, count(*)
 FROM alignment_snapshot_judgements held
 JOIN annotation_judgement j ON j.id = held.judgement_id
-JOIN accounts_user u ON u.id = j.annotator_id
 JOIN annotation_comparison c ON c.id = j.comparison_id
 JOIN annotation_dialog d ON d.id = c.dialog_id
 JOIN annotation_prompt p ON p.id = d.prompt_id
@@ -38,22 +45,28 @@ class SnapshotData:
     """Of the comparisons, oldest first."""
 
 
+def snapshot_count(snapshot: Snapshot) -> None:
+    """Count the snapshot's judgements and keep the numbers with it."""
+    snapshot.counts = _counted(snapshot)
+    snapshot.save(update_fields=["counts"])
+
+
 def snapshot_data(snapshot: Snapshot) -> SnapshotData:
-    """The snapshot, counted. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNTED, {"snapshot": snapshot.pk})
-        rows = cursor.fetchall()
-    people: Counter[str] = Counter()
+    """The snapshot, counted. One statement, two where it was never counted."""
+    rows = snapshot.counts if snapshot.counts is not None else _counted(snapshot)
+    ids: Counter[int] = Counter()
     domains: Counter[str] = Counter()
     languages: Counter[str] = Counter()
     strengths: Counter[str] = Counter()
     rounds: Counter[int] = Counter()
     for person, domain, language, strength, round_number, number in rows:
-        people[person] += number
+        ids[person] += number
         domains[domain] += number
         languages[language] += number
         strengths[strength] += number
         rounds[round_number] += number
+    names = dict(User.objects.filter(pk__in=ids).values_list("pk", "username"))
+    people = Counter({names[pk]: number for pk, number in ids.items()})
     return SnapshotData(
         total=sum(people.values()),
         by_annotator=_largest_first(people),
@@ -62,6 +75,12 @@ def snapshot_data(snapshot: Snapshot) -> SnapshotData:
         by_strength=[(each.value, strengths[each]) for each in Strength if strengths[each]],
         by_round=[(str(number), rounds[number]) for number in sorted(rounds)],
     )
+
+
+def _counted(snapshot: Snapshot) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTED, {"snapshot": snapshot.pk})
+        return [list(row) for row in cursor.fetchall()]
 
 
 def _largest_first(counts: Counter[str]) -> Counts:

@@ -159,9 +159,9 @@ def marked(first: str, second: str) -> tuple[list[Segment], list[Segment]]:
         return [Segment(text=first, differs=False)], [Segment(text=second, differs=False)]
     mine, other = (re.findall(PIECE, text) for text in (first, second))
     sides: tuple[list[Segment], list[Segment]] = ([], [])
-    for tag, start, end, from_, to in difflib.SequenceMatcher(
-        None, mine, other, autojunk=False
-    ).get_opcodes():
+    # Every space is like every other: as places to begin a match they take ten times as long as all words.
+    matcher = difflib.SequenceMatcher(str.isspace, mine, other, autojunk=False)
+    for tag, start, end, from_, to in matcher.get_opcodes():
         for side, text in zip(sides, ("".join(mine[start:end]), "".join(other[from_:to])), strict=True):
             if text:
                 side.append(Segment(text=text, differs=tag != "equal"))

@@ -135,6 +135,9 @@ class Snapshot(models.Model):
     num_newest = models.PositiveIntegerField(help_text="Of the training records, those of the newest round.")
     dropped = models.JSONField(default=dict, help_text="How many records were left out, by reason.")
     judgements = models.ManyToManyField("annotation.Judgement", related_name="snapshots")
+    counts = models.JSONField(
+        null=True, help_text="Its judgements, counted once (alignment.model_data); None: not yet."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

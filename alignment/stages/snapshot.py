@@ -7,6 +7,7 @@ from django.db.models import Max
 
 from accounts.errors import Invalid
 from alignment.fencing import step_held
+from alignment.model_data import snapshot_count
 from alignment.models import Round, Snapshot, Stage
 from alignment.records import PromptRecord
 from alignment.selection import Selection, select
@@ -115,6 +116,7 @@ def _record(stage: Stage, selection: Selection, folder: Path, *, num_newest: int
         through.objects.bulk_create(
             [through(snapshot_id=snapshot.pk, judgement_id=pk) for pk in ids], batch_size=5000
         )
+        snapshot_count(snapshot)
     assert Judgement.objects.filter(pk__in=ids[:1]).exists()
     stage.result = {
         "content_hash": snapshot.content_hash,

@@ -92,7 +92,7 @@ def test_what_a_round_evaluated_is_shown_at_once_with_people_and_differences(
             candidate_left=True,
             verdict=verdict,
         )
-    with django_assert_max_num_queries(40):  # type: ignore[operator]  # pytest-django's fixture
+    with django_assert_max_num_queries(20):  # type: ignore[operator]  # pytest-django's fixture
         text = page.get(two_compared()).content.decode()
     for said in (
         "By people who compared blind",

@@ -18,11 +18,11 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 
 from accounts.models import Role
 from accounts.services import user_create
-from alignment.models import Stage
+from alignment.models import Round, Stage
 from alignment.urls import urlpatterns
 from tests.benchmarks.annotation_load_site import fill_project
 from tests.benchmarks.console import argument_parser
@@ -52,6 +52,10 @@ def console_pages(history: History) -> Iterator[tuple[str, str]]:
             path = "/" + re.sub(r"<int:\w+>", str(pk), route)
             if "<" not in path:
                 yield f"{route} {name}".strip(), path
+    compare = reverse("models-compare")
+    yield f"{compare} models", f"{compare}?a={history.checkpoint.name}&b={history.before.name}"
+    rounds = history.finished, Round.objects.get(project=history.project, number=history.finished.number - 1)
+    yield f"{compare} rounds", f"{compare}?round_a={rounds[0].pk}&round_b={rounds[1].pk}"
 
 
 @dataclass(frozen=True, kw_only=True)

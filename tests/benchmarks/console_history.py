@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from alignment.models import Program, Round, Stage
 from alignment.recipe import small
 from annotation.models import Project
 from registry.models import Checkpoint, CheckpointParent, Deployment
+from tests.benchmarks.console_compared import make_judgements, make_snapshots, write_answers
 from tests.e2e.sample_evaluation import sample_evaluation
 
 PROGRAMS = {
@@ -25,6 +27,8 @@ PROGRAMS = {
     "evaluation": ("alignment.sampling.evaluation", 1),
 }
 """By stage: the module of its programs, and how many there are."""
+Produced = dict[tuple[int, str], dict[str, int]]
+"""The ids of what a round's stage made, by round id and stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class History:
     """One that runs."""
     checkpoint: Checkpoint
     """At the end of the longest line."""
+    before: Checkpoint
+    """The policy of the round before, whose answers the newest evaluation compared with that one's."""
 
 
 def make_history(project: Project, folder: Path, *, num_rounds: int, num_metrics: int) -> History:
@@ -59,12 +65,18 @@ def make_history(project: Project, folder: Path, *, num_rounds: int, num_metrics
         )
         for number in range(1, num_rounds + 2)
     )
+    policies, produced = _models(base, rounds)
     stages = Stage.objects.bulk_create(
-        _stage(round_, name, position) for round_ in rounds for position, name in enumerate(Stage.Name)
+        _stage(round_, name, position, produced)
+        for round_ in rounds
+        for position, name in enumerate(Stage.Name)
     )
     made = [program for stage in stages for program in _programs(stage, folder)]
     programs = Program.objects.bulk_create(made)
-    policies = _models(base, rounds)
+    make_snapshots(rounds[-3:-1], make_judgements(project))
+    newest = {stage.pk for stage in stages if stage.round_id == rounds[-2].pk}
+    evaluated = next(each for each in programs if each.stage_id in newest and each.name == "answers")
+    write_answers(Path(evaluated.folder), {"candidate": policies[-1], "previous": policies[-2], "base": base})
     Deployment.objects.bulk_create(
         Deployment(
             name=f"helpful-{place}",
@@ -83,10 +95,11 @@ def make_history(project: Project, folder: Path, *, num_rounds: int, num_metrics
         finished=rounds[-2],
         program=running[0],
         checkpoint=policies[-1],
+        before=policies[-2],
     )
 
 
-def _stage(round_: Round, name: Stage.Name, position: int) -> Stage:
+def _stage(round_: Round, name: Stage.Name, position: int, produced: Produced) -> Stage:
     now = timezone.now()
     active = round_.state == Round.State.RUNNING
     state = Stage.State.FINISHED
@@ -103,8 +116,15 @@ def _stage(round_: Round, name: Stage.Name, position: int) -> Stage:
         attempt=1,
         started_at=None if state == Stage.State.PENDING else now - timedelta(minutes=20),
         finished_at=now if ended else None,
-        result=sample_evaluation(gained=round_.number / 100) if ended and name == "evaluation" else {},
+        result=_result(round_, name, produced) if ended else {},
     )
+
+
+def _result(round_: Round, name: Stage.Name, produced: Produced) -> dict[str, Any]:  # Any: a stage's JSON
+    if name == Stage.Name.EVALUATION:
+        return sample_evaluation(gained=round_.number / 100)
+    made = produced.get((round_.pk, name))
+    return {"checkpoints": made} if made else {}
 
 
 def _programs(stage: Stage, folder: Path) -> list[Program]:
@@ -116,7 +136,7 @@ def _programs(stage: Stage, folder: Path) -> list[Program]:
     return [
         Program(
             stage=stage,
-            name=f"variant-{place + 1}",
+            name="answers" if stage.name == "evaluation" else f"variant-{place + 1}",
             module=module,
             queue="training" if "training" in module else "sampling",
             group=0,
@@ -135,17 +155,18 @@ def _programs(stage: Stage, folder: Path) -> list[Program]:
     ]
 
 
-def _models(base: Checkpoint, rounds: list[Round]) -> list[Checkpoint]:
-    """Six models a round in their lines of descent; the policy of each."""
+def _models(base: Checkpoint, rounds: list[Round]) -> tuple[list[Checkpoint], Produced]:
+    """Six models a round in their lines of descent: the policy of each, and which stage made which."""
     names = {"reward": "reward_model", "sft-1": "sft", "sft-2": "sft", "dpo-1": "dpo", "dpo-2": "dpo"}
     policies: list[Checkpoint] = []
+    produced: Produced = {}
     links: list[CheckpointParent] = []
     for round_ in rounds[:-1]:
         made = Checkpoint.objects.bulk_create(
             Checkpoint(
                 name=f"r{round_.number}-{name}",
                 kind=kind,
-                path=f"/nowhere/{name}",
+                path=f"/nowhere/r{round_.number}/{name}",
                 content_hash="1" * 64,
                 recipe=round_.recipe,
                 produced_by=f"round {round_.number}",
@@ -162,8 +183,12 @@ def _models(base: Checkpoint, rounds: list[Round]) -> list[Checkpoint]:
         if policies:
             links.append(CheckpointParent(child=sft_1, parent=policies[-1], role="sampled"))
         policies.append(average)
+        produced[round_.pk, "reward_model"] = {"average": reward.pk}
+        produced[round_.pk, "sft"] = {"variant-1": sft_1.pk, "variant-2": sft_2.pk}
+        produced[round_.pk, "dpo"] = {"variant-1": dpo_1.pk, "variant-2": dpo_2.pk}
+        produced[round_.pk, "averaging"] = {"average": average.pk}
     CheckpointParent.objects.bulk_create(links)
-    return policies
+    return policies, produced
 
 
 def _write(folder: Path, num_metrics: int) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from alignment.model_data import snapshot_count
 from alignment.models import ModelComparison, Program, Round, Snapshot, Stage
 from alignment.recipe import tiny
 from alignment.records import PromptRecord, SampledAnswer
@@ -88,6 +89,7 @@ def make_history(folder: Path, *, slug: str = "history", num_rounds: int = 5) ->
             dropped={"similar answers": 31 * number, "strength": 412 * number},
         )
         snapshot.judgements.set(judgements)
+        snapshot_count(snapshot)
         before, policy = policy, _train(round_, folder, base, policy)
         _evaluate(round_, folder, {"candidate": policy, "previous": before, "base": base})
         rounds.append(round_)
