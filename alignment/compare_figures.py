@@ -19,7 +19,7 @@ from alignment.model_card import DataFacts, flat
 from alignment.models import ModelComparison, Program, Round, Stage
 from alignment.plots import Plot
 from alignment.selectors import QUALITY_PROGRAM
-from alignment.side_by_side import Answers, Figures, compared, differing
+from alignment.side_by_side import Answers, Figures, differing
 from registry.models import Checkpoint
 
 CURVES = ("loss", "accuracy", "margin")
@@ -114,7 +114,7 @@ def sides_sources(first: Side, second: Side, asked: list[ModelComparison] | None
 def answers_figures(source: Source) -> dict[str, Any]:  # Any: JSON
     """Win rates of the first, by the reward model and by people where they judged."""
     found = sampled(source)
-    figures = compared(found.first, found.second, found.domains)
+    figures = found.figures
     return {
         "source": source.key,
         "scored_by": source.reward_model,

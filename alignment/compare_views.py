@@ -28,7 +28,7 @@ from alignment.compare_figures import (
 from alignment.compared_answers import Source, asked_both, people_figures, sampled, unfinished
 from alignment.model_comparing import MAX_PROMPTS, model_comparison_cancel, model_comparison_request
 from alignment.models import ModelComparison, Round
-from alignment.side_by_side import answer_rows, compared, marked, rewards_plot
+from alignment.side_by_side import answer_rows, marked, rewards_plot
 from alignment.views import signed_in_admin
 from annotation.models import Project
 from registry.models import Checkpoint
@@ -175,7 +175,7 @@ def _answers(
     filters = request.GET.copy()
     filters.pop("page", None)
     return {
-        "figures": compared(found.first, found.second, domains),
+        "figures": found.figures,
         "people": people_figures(source, domains),
         "rewards": rewards_plot(
             _("Rewards of both models' answers"),

@@ -6,6 +6,7 @@ Reads only: rows, and the files that the evaluation program left.
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from django.db.models import Q
 
 from alignment.models import GatePair, ModelComparison, Program, Round, Stage
 from alignment.records import PromptRecord, SampledAnswer
-from alignment.side_by_side import Answers, Figures, by_domain
+from alignment.side_by_side import Answers, Figures, by_domain, compared
 from alignment.win_rate import win_rate
 from annotation.records import read_records
 from registry.models import Checkpoint
 
 MAX_ROUNDS = 30
 """Of the newest whose files are looked at."""
+KEPT = 4
+"""Sets of answers that a process keeps in memory."""
 CANDIDATE = "candidate"
 _UNKNOWN = "a reward model that is not in the registry"
 
@@ -48,10 +51,15 @@ class Sampled:
     first: Answers
     second: Answers
 
-    @property
+    @cached_property
     def domains(self) -> dict[str, str]:
         """Each prompt's."""
         return {prompt.id: prompt.domain for prompt in self.prompts}
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Who wins where (`side_by_side.compared`). Raises ValueError where both answered no prompt."""
+        return compared(self.first, self.second, self.domains)
 
 
 def asked_both(first: Checkpoint, second: Checkpoint) -> list[ModelComparison]:
@@ -82,15 +90,21 @@ def unfinished(asked: list[ModelComparison]) -> list[ModelComparison]:
 
 
 def sampled(source: Source) -> Sampled:
-    """The answers of both, by prompt."""
-    answers: dict[str, dict[str, list[SampledAnswer]]] = {source.first: {}, source.second: {}}
-    for answer in read_records(source.answers, SampledAnswer):
+    """The answers of both, by prompt. Who turns the pages of a comparison has them read once."""
+    changed = source.answers.stat().st_mtime_ns, source.prompts.stat().st_mtime_ns
+    return _sampled(source.answers, source.prompts, source.first, source.second, changed)
+
+
+@lru_cache(maxsize=KEPT)
+def _sampled(
+    answers_path: Path, prompts_path: Path, first: str, second: str, _changed: tuple[int, int]
+) -> Sampled:
+    answers: dict[str, dict[str, list[SampledAnswer]]] = {first: {}, second: {}}
+    for answer in read_records(answers_path, SampledAnswer):
         if answer.policy in answers:
             answers[answer.policy].setdefault(answer.prompt_id, []).append(answer)
     return Sampled(
-        prompts=list(read_records(source.prompts, PromptRecord)),
-        first=answers[source.first],
-        second=answers[source.second],
+        prompts=list(read_records(prompts_path, PromptRecord)), first=answers[first], second=answers[second]
     )
 
 

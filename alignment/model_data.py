@@ -5,7 +5,6 @@ renamed or erased is called what they are called now.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -16,7 +15,7 @@ from annotation.records import Strength
 
 Counts = list[tuple[str, int]]
 """Names with their numbers, the largest first."""
-Row = Sequence[int | str]
+Row = tuple[int, str, str, str, int, int]
 """A person's id, domain, language, strength, round, and how many judgements."""
 
 COUNTED = """
@@ -53,7 +52,7 @@ def snapshot_count(snapshot: Snapshot) -> None:
 
 def snapshot_data(snapshot: Snapshot) -> SnapshotData:
     """The snapshot, counted. One statement, two where it was never counted."""
-    rows = snapshot.counts if snapshot.counts is not None else _counted(snapshot)
+    rows: list[Row] = snapshot.counts if snapshot.counts is not None else _counted(snapshot)
     ids: Counter[int] = Counter()
     domains: Counter[str] = Counter()
     languages: Counter[str] = Counter()
@@ -80,7 +79,7 @@ def snapshot_data(snapshot: Snapshot) -> SnapshotData:
 def _counted(snapshot: Snapshot) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTED, {"snapshot": snapshot.pk})
-        return [list(row) for row in cursor.fetchall()]
+        return cursor.fetchall()
 
 
 def _largest_first(counts: Counter[str]) -> Counts:

@@ -8,6 +8,8 @@ from django.urls import reverse
 
 from accounts.models import Role
 from accounts.services import user_create
+from alignment.model_data import snapshot_count, snapshot_data
+from alignment.models import Snapshot
 from annotation.models import Judgement, Side
 from annotation.services import membership_set
 from registry.models import Checkpoint
@@ -73,6 +75,23 @@ def test_a_models_page_draws_five_rounds_down_to_judgements_in_few_statements(
     assert "answers as history-a" in text
     assert "<dt>ann</dt>" in text  # by person
     assert text.count("is-focus") == 1
+
+
+def test_a_snapshot_is_counted_once_and_people_are_called_what_they_are_called_now(
+    tmp_path: Path, django_assert_max_num_queries: object
+) -> None:
+    judgement = make_judgement()
+    snapshot = make_history(tmp_path, num_rounds=1)[0].snapshot
+    Snapshot.objects.filter(pk=snapshot.pk).update(counts=None)
+    snapshot.refresh_from_db()
+    uncounted = snapshot_data(snapshot)
+    assert (uncounted.total, uncounted.by_annotator) == (1, [("ann", 1)])
+    snapshot_count(snapshot)
+    assert snapshot_data(Snapshot.objects.get(pk=snapshot.pk)) == uncounted
+    judgement.annotator.username = "somebody"
+    judgement.annotator.save()
+    with django_assert_max_num_queries(1):  # type: ignore[operator]  # pytest-django's fixture
+        assert snapshot_data(snapshot).by_annotator == [("somebody", 1)]
 
 
 def test_longer_histories_are_drawn_around_the_model_and_say_what_they_leave_out(

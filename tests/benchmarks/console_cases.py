@@ -53,9 +53,9 @@ def console_pages(history: History) -> Iterator[tuple[str, str]]:
             if "<" not in path:
                 yield f"{route} {name}".strip(), path
     compare = reverse("models-compare")
-    yield f"{compare} models", f"{compare}?a={history.checkpoint.name}&b={history.before.name}"
+    yield "models/compare/ models", f"{compare}?a={history.checkpoint.name}&b={history.before.name}"
     rounds = history.finished, Round.objects.get(project=history.project, number=history.finished.number - 1)
-    yield f"{compare} rounds", f"{compare}?round_a={rounds[0].pk}&round_b={rounds[1].pk}"
+    yield "models/compare/ rounds", f"{compare}?round_a={rounds[0].pk}&round_b={rounds[1].pk}"
 
 
 @dataclass(frozen=True, kw_only=True)
