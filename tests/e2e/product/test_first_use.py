@@ -167,7 +167,7 @@ def test_an_admin_launches_a_round_sees_a_worker_die_goes_on_compares_and_rolls_
         page.get_by_label("First model").select_option(NEW_POLICY)
         page.get_by_label("Second model").select_option(OLD_POLICY)
         page.get_by_role("button", name="Compare").click()
-        expect(page.get_by_role("heading", name="Win rates")).to_be_visible()
+        expect(page.get_by_role("region", name="Win rates")).to_be_visible()
         expect(page.get_by_role("heading", name="What differs in the data")).to_be_visible()
 
         admin.open(f"/projects/{PROJECT}/deployments/")
