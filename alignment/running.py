@@ -23,6 +23,7 @@ from alignment.models import Program
 from alignment.program_process import leftovers_end, process_start
 from alignment.progress import ProgressTail, StallWatch
 from alignment.usage import UsageMeter
+from alignment.worker_identity import worker_identity
 from pretrain.failures import Failure
 from pretrain.run import RunFolder, program_command
 
@@ -50,7 +51,12 @@ def program_claim(program_id: int, attempt: int) -> Program | None:
     """Make the program this worker's, or None where the message is void."""
     now = timezone.now()
     claimed = Program.objects.filter(id=program_id, attempt=attempt, state=Program.State.QUEUED).update(
-        state=Program.State.RUNNING, lease_expires_at=now + LEASE, started_at=now, progressed_at=now, error=""
+        state=Program.State.RUNNING,
+        lease_expires_at=now + LEASE,
+        worker=worker_identity(),
+        started_at=now,
+        progressed_at=now,
+        error="",
     )
     return Program.objects.select_related("stage").get(id=program_id) if claimed else None
 

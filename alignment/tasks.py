@@ -3,11 +3,13 @@
 from contextlib import suppress
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.db import connection
 
 from accounts.errors import Conflict
 from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
+from alignment.dead_workers import dead_workers_leases_end
 from alignment.fencing import StepLost, stage_seized
 from alignment.forecast.trials import speed_trial_run
 from alignment.messages import rounds_advance_send
@@ -31,6 +33,15 @@ def rounds_advance() -> None:
     """The clock's tick, or the end of a program: take every running round as far as it can go."""
     advance_all()
     model_comparisons_advance()
+
+
+@worker_ready.connect  # Celery tells of a worker's start in no other way
+def worker_started(**_about: object) -> None:
+    """Before its first task: give back what the worker's predecessor held."""
+    try:
+        dead_workers_leases_end()
+    finally:
+        connection.close()
 
 
 @shared_task

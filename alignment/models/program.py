@@ -51,6 +51,12 @@ class Program(models.Model):
         default=0, db_default=0, help_text="The most that was done when a try failed."
     )
     pid = models.PositiveIntegerField(null=True, help_text="Of the keeper that runs it.")
+    worker = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Who took the lease last (alignment.worker_identity): machine, process and its start.",
+    )
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     unit = models.CharField(max_length=32, blank=True)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -16,9 +17,11 @@ import pytest
 from celery import current_app
 from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
+from django.utils import timezone
 
 from accord.env import REPOSITORY
 from alignment import running
+from alignment.dead_workers import dead_workers_leases_end
 from alignment.messages import PROGRAM_RUN
 from alignment.models import Program
 from alignment.program_process import is_alive
@@ -86,6 +89,34 @@ def test_a_killed_worker_leaves_no_process_behind(
     worker.kill()
     worker.wait()
     wait_until(lambda: not any(map(is_alive, [kept, *ours])), seconds=10)
+
+
+def test_what_a_killed_worker_held_is_given_back_at_once_by_the_next_one_on_its_machine(
+    tmp_path: Path, process_environment: dict[str, str]
+) -> None:
+    program, going = make_program(tmp_path / "lost", "breed"), make_program(tmp_path / "going", "wait")
+    lives = work(going)
+    lost = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(program.pk)],
+        cwd=REPOSITORY,
+        env={**process_environment, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'platform'}"},
+    )
+    ours, theirs = started(tmp_path / "lost", 2), started(tmp_path / "going")
+    assert dead_workers_leases_end() == 0
+    lost.kill()  # nobody has waited for it yet: a zombie holds nothing
+    elsewhere = make_program(tmp_path / "elsewhere", "wait", state=Program.State.RUNNING)
+    ends = timezone.now() + timedelta(minutes=1)
+    Program.objects.filter(pk=elsewhere.pk).update(worker="another||x|1|1", lease_expires_at=ends)
+    assert dead_workers_leases_end() == 1
+    assert not any(map(is_alive, ours))
+    assert all(map(is_alive, theirs))
+    now = timezone.now()
+    over = Program.objects.filter(lease_expires_at__lte=now).values_list("pk", flat=True)
+    assert list(over) == [program.pk]
+    lost.wait()
+    (tmp_path / "going" / "go").touch()
+    lives.join(SECONDS)
+    assert Program.objects.get(pk=going.pk).state == Program.State.FINISHED
 
 
 def test_a_killed_keeper_leaves_no_process_behind_and_the_program_is_tried_again(tmp_path: Path) -> None:
