@@ -33,6 +33,9 @@ SECONDS_TO_FINISH = 8.0
 
 SECONDS_TO_DIE = 5.0
 MOST_LOOKS = 5
+SECONDS_FOR_GUARDS = 30.0
+"""What a stack within a stack takes at most to be swept by its own guard."""
+MODULE = "deploy.local.guard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def start_guard(mark: str, *, remove: Sequence[Path] = (), inherited: Sequence[i
     It keeps the file descriptors in `inherited` open until it is done: a lock, for one.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.local.guard", mark, *map(str, remove)],
+        [sys.executable, "-m", MODULE, mark, *map(str, remove)],
         cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -72,14 +75,14 @@ def start_guard(mark: str, *, remove: Sequence[Path] = (), inherited: Sequence[i
 
 
 def sweep(belongs: Callable[[str], bool], seconds: float = SECONDS_TO_FINISH) -> int:
-    """End every process whose mark `belongs` says is ours, this one excepted; returns how many.
+    """End every process whose mark `belongs` says is ours, guards excepted; returns how many.
 
     Each is asked first, and killed after `seconds`. Looks again until none is left, since a process
     that is going may still start another.
     """
     num_ended = 0
     for _ in range(MOST_LOOKS):
-        found = _marked(belongs)
+        found = [process for process in _marked(belongs) if not _is_guard(process)]
         if not found:
             break
         end_all(found, signal.SIGTERM, seconds)
@@ -113,6 +116,20 @@ def _marked(belongs: Callable[[str], bool]) -> list[psutil.Process]:
     return found
 
 
+def guards_wait(belongs: Callable[[str], bool]) -> None:
+    """Wait until the guards of stacks that were started within ours have swept theirs."""
+    deadline = time.monotonic() + SECONDS_FOR_GUARDS
+    while any(map(_is_guard, _marked(belongs))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _is_guard(process: psutil.Process) -> bool:
+    try:
+        return MODULE in process.cmdline()
+    except (psutil.Error, OSError):
+        return False
+
+
 def _lives(process: psutil.Process) -> bool:
     """Whether it still runs: not gone, nor dead and waiting for its parent to notice."""
     try:
@@ -128,6 +145,7 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     sweep(mark.__eq__)
+    guards_wait(mark.__eq__)
     sweep((SERVER + mark).__eq__)
     for path in map(Path, remove):
         if path.is_dir():

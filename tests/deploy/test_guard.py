@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from accord.env import REPOSITORY, process_environment
-from deploy.local.guard import MARK
+from deploy.local.guard import MARK, SERVER, new_mark, start_guard, sweep
 
 SUPERVISOR = """
 import subprocess, sys, time
@@ -68,3 +69,16 @@ def test_a_killed_supervisor_leaves_no_process_and_no_file_behind(tmp_path: Path
     other = marked(tmp_path, "another")
     assert len(other) == 1, "the guard ended a process that carries another mark"
     other[0].kill()
+
+
+def test_the_guard_of_a_stack_within_a_stack_is_let_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, inner = new_mark(tmp_path / "outer"), new_mark(tmp_path / "inner")
+    monkeypatch.setenv(MARK, outer)
+    guard = start_guard(inner)
+    server = subprocess.Popen(["sleep", "600"], env={MARK: SERVER + inner})
+    assert sweep(outer.__eq__, seconds=0.2) == 0
+    assert guard.process.poll() is None
+    guard.close()
+    assert server.wait(10) != 0
