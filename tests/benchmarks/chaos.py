@@ -26,7 +26,7 @@ from deploy.local.stack import local_stack
 from tests.benchmarks.chaos_kills import WEIGHTS, Killer
 from tests.benchmarks.chaos_people import PeopleAtWork, heard, num_lost_and_doubled
 from tests.benchmarks.chaos_site import ChaosSite, RoundEnd, RoundSize, chaos_recipe
-from tests.benchmarks.chaos_traces import num_model_servers, processes_of, stray_programs, temporary_files
+from tests.benchmarks.chaos_traces import model_servers, processes_of, stray_programs, temporary_files
 from tests.webhooks.receiver import Receiver, receiver
 
 MANY = 1_000_000
@@ -142,8 +142,8 @@ class Attack:
     """Monotonic time at which it is given up."""
     finished: Sequence[int] = ()
     """Rounds that ended undisturbed under the receiver's eyes."""
-    num_servers: int = 0
-    """Model servers that answer for others, before and after."""
+    servers: frozenset[str] = frozenset()
+    """Run folders of the model servers that answer for others, before and after."""
 
 
 def strike(
@@ -208,6 +208,7 @@ def look_at_people(attack: Attack, people: PeopleAtWork, findings: Findings) -> 
         if not any(checked["left"].values()) or time.monotonic() > give_up:
             break
         time.sleep(1)
+        people.put_aside()  # what a request brought whose connection was dropped
     judgements = [one.judgement for one in people.tally.acknowledged]
     ended = [end.round_id for end in findings.disturbed if end.state == "finished"]
     findings.left = {name: number for name, number in checked["left"].items() if number}
@@ -224,11 +225,12 @@ def look_at_processes(attack: Attack, findings: Findings) -> None:
     """No program runs when no round does, and no server for a model that was retired."""
     var, give_up = attack.site.var, time.monotonic() + SECONDS_TO_SETTLE
     while time.monotonic() < give_up:
-        if not stray_programs(var) and num_model_servers(var) == attack.num_servers:
+        if not stray_programs(var) and model_servers(var) == attack.servers:
             break
         time.sleep(0.5)
     findings.orphans += stray_programs(var)
-    findings.orphans += ["a model server"] * (num_model_servers(var) - attack.num_servers)
+    findings.orphans += sorted(model_servers(var) - attack.servers)
+    findings.problems += [f"{each} does not run any more" for each in attack.servers - model_servers(var)]
 
 
 def as_report(findings: Findings) -> dict[str, Any]:  # Any: JSON

@@ -81,6 +81,10 @@ class PeopleAtWork:
         if self._failed is not None and error is None:
             raise self._failed
 
+    def put_aside(self) -> None:
+        """Everybody skips what is in hand; for when all have ended."""
+        run(self._people, self._put_aside())
+
     def write_acknowledged(self, path: Path) -> Path:
         """What the site said that it has, as JSON."""
         path.write_text(json.dumps([asdict(one) for one in self.tally.acknowledged]))
@@ -96,6 +100,9 @@ class PeopleAtWork:
         await asyncio.gather(*(self._judge(person) for person in self._people))
         # A request whose connection was dropped may have been given a comparison that nobody was told of.
         await asyncio.sleep(SECONDS_TO_SETTLE)
+        await self._put_aside()
+
+    async def _put_aside(self) -> None:
         await asyncio.gather(*(person.put_aside() for person in self._people))
 
     async def _judge(self, person: PatientPerson) -> None:

@@ -23,10 +23,11 @@ def stray_programs(var: Path) -> list[str]:
     return [described(process) for process in running_programs(var, lambda module: module != SERVE)]
 
 
-def num_model_servers(var: Path) -> int:
-    """Servers that run, without their engine processes."""
+def model_servers(var: Path) -> frozenset[str]:
+    """The run folders of the servers that run."""
     servers = running_programs(var, lambda module: module == SERVE)
-    return sum(SERVE in (process.cmdline() or []) for process in servers if is_alive(process))
+    commands = [process.cmdline() for process in servers if is_alive(process)]
+    return frozenset(str(Path(command[-1]).parent) for command in commands if SERVE in command)
 
 
 def processes_of(var: Path) -> list[str]:

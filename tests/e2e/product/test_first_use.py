@@ -32,6 +32,7 @@ from tests.benchmarks.chaos import (
 )
 from tests.benchmarks.chaos_kills import WEIGHTS
 from tests.benchmarks.chaos_site import ChaosSite, chaos_recipe
+from tests.benchmarks.chaos_traces import model_servers
 from tests.e2e.browser import Window, window
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
 from tests.e2e.product.stack import RunningStack
@@ -43,8 +44,6 @@ PROJECT = "helpful"
 NUM_COMPARISONS = 6
 NUM_KILLS = 10
 CHAOS_MINUTES = 15
-NUM_DEPLOYED = 2
-"""Models that answer for the project."""
 ROUND_SECONDS = 600
 NEW_POLICY, OLD_POLICY = "helpful-r2-averaging-average", "helpful-r1-averaging-average"
 
@@ -118,7 +117,7 @@ def test_a_round_whose_parts_are_killed_ends_with_the_same_weights_and_loses_not
         tokens=tokens,
         folder=tmp_path,
         until=until,
-        num_servers=NUM_DEPLOYED,
+        servers=model_servers(running_stack.var),
     )
     findings = Findings()
     strike(attack, arguments, chaos_recipe(SIZES["short"]), site.checkpoints(PROJECT), findings)
