@@ -11,10 +11,10 @@ from accounts.auth import request_user
 from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import User
 from alignment.control import check_stage_name
-from alignment.dry_run import dry_run
 from alignment.launch_checks import forecast_report
 from alignment.models import Round
 from alignment.permissions import REFUSAL, admins_row
+from alignment.planned import PlannedRound, planned_round
 from alignment.recipe import RECIPES, RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import round_report, rounds
 from alignment.services import launch_check, next_number, round_launch
@@ -91,10 +91,18 @@ def round_create(request: HttpRequest, launch: LaunchIn) -> Status[RoundOut | di
     check_stage_name(launch.from_stage)
     if launch.dry_run:
         number = next_number(project)
-        planned = dry_run(project, base, recipe, number=number, from_stage=launch.from_stage)
-        return Status(200, {"programs": [asdict(program) for program in planned]})
+        planned = planned_round(project, base, recipe, number=number, from_stage=launch.from_stage)
+        return Status(200, planned_out(planned))
     round_ = round_launch(project, base, recipe, admin, reason=launch.reason, fresh_from=launch.from_stage)
     return Status(201, round_out(round_))
+
+
+def planned_out(planned: PlannedRound) -> dict[str, Any]:  # Any: JSON
+    """A dry run as it is sent."""
+    return {
+        "programs": [asdict(program) for program in planned.programs],
+        "forecast": planned.forecast.model_dump(mode="json"),
+    }
 
 
 def recipe_given(given: str | dict[str, Any]) -> RoundRecipe:  # Any: JSON

@@ -12,10 +12,11 @@ from accounts.models import User
 from accounts.services import audit_record
 from alignment.advancing import programs_cancel, programs_stop
 from alignment.fencing import round_locked, round_seize
-from alignment.forecast.forecasting import forecast_keep, round_forecast
+from alignment.forecast.forecasting import forecast_keep
 from alignment.launch_checks import launch_override, refuse_rerun
 from alignment.messages import round_changed, rounds_advance_send
 from alignment.models import Program, Round, Stage
+from alignment.planned import planned_round
 from alignment.recipe import RecipeError, RoundRecipe
 from alignment.services import refuse_second_round, refuse_what_cannot_succeed, round_create
 from alignment.stages.plan import recipe_of
@@ -92,7 +93,8 @@ def round_rerun(
     recipe = recipe or recipe_again(round_)
     check_stage_name(from_stage)
     refuse_what_cannot_succeed(round_.project, round_.base, recipe, number=round_.number)
-    forecast = round_forecast(round_.project, round_.base, recipe)
+    planned = planned_round(round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage)
+    forecast = planned.forecast
     overridden = refuse_rerun(forecast, reason)
     with transaction.atomic():
         refuse_second_round(round_.project)

@@ -1,6 +1,5 @@
 """The HTTP API of what is done with a round that is there: pause, resume, cancel, retry, run again."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -8,7 +7,7 @@ from ninja import Field, Router, Schema, Status
 from pydantic import AfterValidator
 
 from accounts.auth import request_user
-from alignment.api import RoundOut, api_round, recipe_given, round_out
+from alignment.api import RoundOut, api_round, planned_out, recipe_given, round_out
 from alignment.control import (
     check_stage_name,
     recipe_again,
@@ -18,7 +17,7 @@ from alignment.control import (
     round_resume,
     round_retry,
 )
-from alignment.dry_run import dry_run
+from alignment.planned import planned_round
 from annotation.api.judging import text_storable
 
 router = Router(tags=["rounds"])
@@ -73,10 +72,10 @@ def round_rerun_call(
     recipe = recipe_again(round_) if wanted.recipe is None else recipe_given(wanted.recipe)
     check_stage_name(wanted.from_stage)
     if wanted.dry_run:
-        planned = dry_run(
+        planned = planned_round(
             round_.project, round_.base, recipe, number=round_.number, from_stage=wanted.from_stage
         )
-        return Status(200, {"programs": [asdict(program) for program in planned]})
+        return Status(200, planned_out(planned))
     actor = request_user(request)
     run = round_rerun(round_, actor, recipe=recipe, from_stage=wanted.from_stage, reason=wanted.reason)
     return Status(201, round_out(run))

@@ -16,9 +16,10 @@ from accounts.auth import signed_in
 from accounts.errors import AccordError
 from accounts.models import User
 from alignment.control import round_pause, round_rerun, round_resume, round_retry
-from alignment.dry_run import PlannedProgram, dry_run
+from alignment.forecast.shown import forecast_shown
 from alignment.models import Round, Stage
 from alignment.permissions import admins_row
+from alignment.planned import PlannedRound, planned_by_stage, planned_round
 from alignment.recipe import RecipeError, RoundRecipe, parse_recipe
 from alignment.selectors import recipe_text, rounds
 
@@ -88,7 +89,7 @@ def round_rerun_view(request: HttpRequest, pk: int) -> HttpResponse:
     form = RerunForm(
         request.POST if request.method == "POST" else None, initial={"recipe": recipe_text(round_)}
     )
-    planned: list[PlannedProgram] = []
+    planned: PlannedRound | None = None
     if request.method == "POST" and form.is_valid():
         recipe, from_stage = form.cleaned_data["recipe"], form.cleaned_data["from_stage"]
         try:
@@ -96,21 +97,19 @@ def round_rerun_view(request: HttpRequest, pk: int) -> HttpResponse:
                 reason = form.cleaned_data["reason"]
                 run = round_rerun(round_, admin, recipe=recipe, from_stage=from_stage, reason=reason)
                 return redirect("round", pk=run.pk)
-            planned = dry_run(
+            planned = planned_round(
                 round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage
             )
         except AccordError as error:
             form.add_error(None, str(error))
-    context = {"round": round_, "form": form, "planned": _by_stage(planned)}
+    context: dict[str, Any] = {"round": round_, "form": form}  # Any: of a template
+    if planned is not None:
+        context |= {
+            "planned": planned_by_stage(planned),
+            "num_reused": planned.num_reused,
+            "forecast": forecast_shown(planned.forecast),
+        }
     return render(request, "alignment/round_rerun.html", context, status=422 if form.errors else 200)
-
-
-def _by_stage(planned: list[PlannedProgram]) -> list[tuple[str, list[PlannedProgram]]]:
-    """The stages' names, as people read them, with their programs."""
-    stages: dict[str, list[PlannedProgram]] = {}
-    for program in planned:
-        stages.setdefault(str(Stage.Name(program.stage).label), []).append(program)
-    return list(stages.items())
 
 
 def _act(request: HttpRequest, pk: int, act: Callable[[Round, User], Any]) -> HttpResponse:  # Any: unused

@@ -41,6 +41,13 @@ class LaunchForm(forms.Form):
         to_field_name="name",
         help_text=_("Reward model and SFT start from this model, every round."),
     )
+    base_licence = forms.CharField(
+        label=_("Licence of the base"),
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"placeholder": "apache-2.0"}),
+        help_text=_("Only where none is stated yet. Model cards say it."),
+    )
     recipe_name = forms.ChoiceField(label=_("Recipe"))
     recipe_json = forms.CharField(
         label=_("Recipe in full"),
@@ -82,6 +89,10 @@ class LaunchForm(forms.Form):
     def clean(self) -> dict[str, Any]:  # Any: Django's cleaned data
         """Add `recipe`, a RoundRecipe, and `unchanged`, its data without the changed numbers."""
         cleaned: dict[str, Any] = super().clean() or {}
+        base, licence = cleaned.get("base"), cleaned.get("base_licence", "")
+        if base is not None and base.licence and licence and licence != base.licence:
+            said = gettext("%(base)s is under %(licence)s: another licence is stated on the model's page.")
+            self.add_error("base_licence", said % {"base": base.name, "licence": base.licence})
         text = cleaned.get("recipe_json", "").strip()
         changes = {
             number.name: cleaned[number.name] for number in NUMBERS if cleaned.get(number.name) is not None

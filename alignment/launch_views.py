@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -19,8 +20,10 @@ from alignment.forecast.trials import speed_trial, speed_trial_request
 from alignment.forms import LABELS, LaunchForm
 from alignment.launch_checks import launch_problems, trains_at_once
 from alignment.numbers import NUMBERS, numbers_of
-from alignment.services import launch_check, round_launch
+from alignment.planned import planned_by_stage, planned_round
+from alignment.services import launch_check, next_number, round_launch
 from alignment.views import signed_in_admin
+from registry.services import checkpoint_licence_set
 
 
 @login_required
@@ -32,9 +35,12 @@ def round_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
-            round_ = round_launch(
-                given["project"], given["base"], given["recipe"], admin, reason=given["reason"]
-            )
+            with transaction.atomic():
+                if given["base_licence"]:
+                    checkpoint_licence_set(given["base"], given["base_licence"], actor=admin)
+                round_ = round_launch(
+                    given["project"], given["base"], given["recipe"], admin, reason=given["reason"]
+                )
         except AccordError as error:
             form.add_error(None, str(error))
         else:
@@ -65,13 +71,28 @@ def speed_trial_start(request: HttpRequest) -> HttpResponse:
     return render(request, "alignment/_launch_preview.html", {"unfinished": form.errors})
 
 
-def _preview(form: LaunchForm) -> dict[str, Any]:  # Any: of a template
+@login_required
+@require_POST
+def round_plan(request: HttpRequest) -> HttpResponse:
+    """The preview with a dry run: what is taken over, and the forecast without it."""
+    signed_in_admin(request)
+    form = LaunchForm(request.POST)
+    context = _preview(form, tried=True) if form.is_valid() else {"unfinished": form.errors}
+    return render(request, "alignment/_launch_preview.html", context)
+
+
+def _preview(form: LaunchForm, *, tried: bool = False) -> dict[str, Any]:  # Any: of a template
     project, base, recipe = (form.cleaned_data[name] for name in ("project", "base", "recipe"))
     context: dict[str, Any] = {"project": project, "base": base, "refusal": "", "problems": []}
     checks: list[DataCheck] = data_gate_checks(project, recipe)
     try:
         launch_check(project, base, recipe)
-        forecast = round_forecast(project, base, recipe)
+        if tried:
+            planned = planned_round(project, base, recipe, number=next_number(project))
+            forecast = planned.forecast
+            context |= {"planned": planned_by_stage(planned), "num_reused": planned.num_reused}
+        else:
+            forecast = round_forecast(project, base, recipe)
     except AccordError as error:
         context["refusal"] = str(error)
     else:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("rounds/", views.round_list, name="rounds"),
     path("rounds/new/", launch_views.round_new, name="round-new"),
     path("rounds/new/preview/", launch_views.round_preview, name="round-preview"),
+    path("rounds/new/plan/", launch_views.round_plan, name="round-plan"),
     path("rounds/new/trial/", launch_views.speed_trial_start, name="speed-trial"),
     path("rounds/<int:pk>/", views.round_detail, name="round"),
     path("rounds/<int:pk>/cancel/", views.round_cancel_view, name="round-cancel"),

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,17 @@ from alignment.forecast.history import Past, past_rounds
 from alignment.forecast.rates import Prior, estimate
 from alignment.forecast.sizing import judgements_to_come, round_sizes
 from alignment.forecast.trials import speed_trial_result
-from alignment.forecast.work import AT_ONCE, GIGA, SAMPLING, STARTS, TRAINING, StageWork, disk, round_work
+from alignment.forecast.work import (
+    AT_ONCE,
+    GIGA,
+    SAMPLING,
+    STARTS,
+    TRAINING,
+    StageWork,
+    disk,
+    left_over,
+    round_work,
+)
 from alignment.models import Round, RoundForecast, Stage
 from alignment.recipe import RoundRecipe
 from annotation.figures.forecast import forecast as days_forecast
@@ -40,22 +51,27 @@ SCORING = 1.3
 
 
 def round_forecast(
-    project: Project, base: Checkpoint, recipe: RoundRecipe, *, reused: frozenset[str] = frozenset()
+    project: Project,
+    base: Checkpoint,
+    recipe: RoundRecipe,
+    *,
+    reused: Mapping[str, float] = MappingProxyType({}),
 ) -> Forecast:
-    """What the round would take if it were launched now; the stages `reused` take nothing.
+    """What the round would take if it were launched now; by stage, so much of 1 as is `reused` takes nothing.
 
     Raises Invalid where the base's weights cannot be read.
     """
     past = past_rounds(project)
-    work = round_work(recipe, round_sizes(project, base, recipe, past))
+    whole = round_work(recipe, round_sizes(project, base, recipe, past))
+    work = [left_over(each, reused.get(each.stage, 0.0)) for each in whole]
     trial = speed_trial_result(base, recipe)
-    computing = {each.stage: _stage(each, past, trial, recipe, each.stage in reused) for each in work}
+    computing = {each.stage: _stage(each, past, trial, recipe, reused.get(each.stage) == 1) for each in work}
     stages = tuple(
         computing.get(name.value, _idle(name.value, people=name.value == Stage.Name.COLLECT))
         for name in Stage.Name
     )
     seconds = total([each.seconds for each in computing.values()])
-    kept, peak = disk(work, reused=reused)
+    kept, peak = disk(work)
     price = settings.ACCORD_MACHINE_HOUR_PRICE
     num_judgements = judgements_to_come(project, recipe)
     return Forecast(

@@ -87,12 +87,23 @@ def round_work(recipe: RoundRecipe, sizes: Sizes) -> list[StageWork]:
     ]
 
 
-def disk(work: Sequence[StageWork], *, reused: frozenset[str] = frozenset()) -> tuple[int, int]:
+def left_over(stage: StageWork, reused: float) -> StageWork:
+    """What is to be computed where so much of the stage, of 1, is taken over: links take no disk."""
+    if not reused:
+        return stage
+    rest = 1 - reused
+    return StageWork(
+        stage=stage.stage,
+        amount=stage.amount * rest,
+        disk_bytes=round(stage.disk_bytes * rest),
+        resume_bytes=stage.resume_bytes if rest else 0,
+    )
+
+
+def disk(work: Sequence[StageWork]) -> tuple[int, int]:
     """Bytes that the round leaves on disk, and the most that it needs at one time."""
     kept = peak = 0
     for stage in work:
-        if stage.stage in reused:
-            continue
         kept += stage.disk_bytes
         peak = max(peak, kept + stage.resume_bytes)
     return kept, peak

@@ -85,11 +85,17 @@ def checkpoint_register(
     return checkpoint
 
 
-def checkpoint_licence_set(checkpoint: Checkpoint, licence: str, *, actor: User) -> None:
-    """Say under which licence the checkpoint may be used; empty is "not stated". Raises Invalid."""
+def licence_checked(licence: str) -> str:
+    """The licence's identifier without spaces around it. Raises Invalid where it is none."""
     licence = licence.strip()
     if not LICENCE.fullmatch(licence):
         raise Invalid("Give a licence's identifier such as apache-2.0, or leave it empty.")
+    return licence
+
+
+def checkpoint_licence_set(checkpoint: Checkpoint, licence: str, *, actor: User | None) -> None:
+    """Say under which licence the checkpoint may be used; empty is "not stated". Raises Invalid."""
+    licence = licence_checked(licence)
     with transaction.atomic():
         before = Checkpoint.objects.select_for_update().get(pk=checkpoint.pk).licence
         Checkpoint.objects.filter(pk=checkpoint.pk).update(licence=licence)

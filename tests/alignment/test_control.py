@@ -23,6 +23,7 @@ from alignment.advancing import program_release, round_advance
 from alignment.control import round_cancel, round_pause, round_rerun, round_resume, round_retry
 from alignment.dry_run import dry_run
 from alignment.forecast import forecasting
+from alignment.forecast.forecasting import round_forecast
 from alignment.models import Program, Round, RoundForecast, Stage
 from alignment.running import program_claim
 from alignment.tasks import program_run
@@ -159,7 +160,10 @@ def test_a_run_that_the_disk_has_no_room_for_needs_a_reason_which_is_kept(
     with pytest.raises(Invalid, match="of disk at one time"):
         round_rerun(finished, admin)
     run = round_rerun(finished, admin, reason="Another disk comes at noon.")
-    assert RoundForecast.objects.get(round=run).override["reason"] == "Another disk comes at noon."
+    kept = RoundForecast.objects.get(round=run)
+    assert kept.override["reason"] == "Another disk comes at noon."
+    taken_over = next(stage for stage in kept.figures["stages"] if stage["stage"] == "averaging")
+    assert taken_over["reused"] and taken_over["seconds"]["expected"] == 0
     assert run.stages.get(name=Stage.Name.DATA_GATE).result == {}
 
 
@@ -189,6 +193,7 @@ def test_the_command_line_acts_on_the_last_run(finished: Round) -> None:
     told = StringIO()
     call_command("rerun_round", *where, "--dry-run", "--from-stage", "dpo", stdout=told)
     assert "averaging/first     runs" in told.getvalue()
+    assert "Disk: " in told.getvalue()
     call_command("rerun_round", *where, stdout=told)
     run = Round.objects.get(run=2)
     for command, state in (
@@ -211,6 +216,9 @@ def test_the_api_and_the_page_do_the_same(finished: Round, admin: User) -> None:
     body = {"recipe": recipe(4.0).model_dump(mode="json"), "dry_run": True}
     told = client.post(f"/api/v1/rounds/{finished.pk}/rerun", json.dumps(body), "application/json")
     assert [each["does"] for each in told.json()["programs"]][:3] == ["reuse", "run", "depends"]
+    stages = {each["stage"]: each for each in told.json()["forecast"]["stages"]}
+    whole = round_forecast(finished.project, finished.base, recipe(4.0)).of("averaging")
+    assert whole is not None and stages["averaging"]["amount"] == pytest.approx(whole.amount * 2 / 3)
     url = reverse("round-rerun", kwargs={"pk": finished.pk})
     assert "from_stage" in client.get(url).content.decode()
     form = {"recipe": json.dumps(body["recipe"]), "from_stage": ""}
@@ -228,3 +236,28 @@ def test_the_api_and_the_page_do_the_same(finished: Round, admin: User) -> None:
     assert "is running, not paused" in client.get(page).content.decode()
     assert client.post(f"/api/v1/rounds/{run.pk}/cancel").json()["state"] == "cancelled"
     assert client.post(f"/api/v1/rounds/{run.pk}/retry").json()["state"] == "running"
+
+
+def test_the_launch_page_shows_what_is_taken_over_and_states_the_bases_licence(
+    finished: Round, admin: User
+) -> None:
+    client = Client()
+    client.force_login(admin)
+    form = {
+        "project": finished.project.slug,
+        "base": finished.base.name,
+        "base_licence": "apache-2.0",
+        "recipe_name": "tiny",
+        "recipe_json": json.dumps(recipe(4.0).model_dump(mode="json")),
+    }
+    text = client.post(reverse("round-plan"), form).content.decode()
+    assert "1 program is taken over." in text and "be taken over" in text
+    assert Round.objects.count() == 1
+    refused = client.post(reverse("round-new"), {**form, "base_licence": "<all rights>"})
+    assert "Give a licence" in refused.content.decode()
+    reason = {"reason": "A trial."}
+    assert client.post(reverse("round-new"), {**form, **reason}).status_code == 302
+    finished.base.refresh_from_db()
+    assert finished.base.licence == "apache-2.0"
+    refused = client.post(reverse("round-new"), {**form, **reason, "base_licence": "mit"})
+    assert "is under apache-2.0" in refused.content.decode()

@@ -123,6 +123,7 @@ TABLE = {
     "GET /rounds/": SITE_ADMINS,
     "GET /rounds/new/": SITE_ADMINS,
     "POST /rounds/new/": "302 403 403 403 403 403 422",
+    "POST /rounds/new/plan/": SITE_ADMINS,
     "POST /rounds/new/preview/": SITE_ADMINS,
     "POST /rounds/new/trial/": SITE_ADMINS,
     "GET /rounds/<int:pk>/": ADMINS_OF_ROUNDS,

@@ -1,15 +1,25 @@
 """What a dry run found, as lines of text."""
 
 from alignment.dry_run import PlannedProgram
+from alignment.forecast.shown import size
+from alignment.planned import PlannedRound
 
 
-def planned_table(planned: list[PlannedProgram]) -> str:
-    """A line a program: where it belongs, what it would do, how long the last such took."""
-    names = [f"{program.stage}/{program.name}" for program in planned]
+def planned_table(planned: PlannedRound) -> str:
+    """A line a program: where it is, what it would do, how long the last such took. Then the forecast."""
+    names = [f"{program.stage}/{program.name}" for program in planned.programs]
     width = max(map(len, names), default=0)
-    return "\n".join(
-        f"{name:<{width}}  {_what(program)}" for name, program in zip(names, planned, strict=True)
-    )
+    lines = [
+        f"{name:<{width}}  {_what(program)}" for name, program in zip(names, planned.programs, strict=True)
+    ]
+    forecast = planned.forecast
+    seconds = forecast.seconds
+    lines += [
+        f"The rest takes {seconds.expected:,.0f} s ({seconds.low:,.0f} to {seconds.high:,.0f}).",
+        f"Disk: {size(forecast.disk_bytes)} stay, {size(forecast.disk_peak)} at most, "
+        f"{size(forecast.disk_free)} free.",
+    ]
+    return "\n".join(lines)
 
 
 def _what(program: PlannedProgram) -> str:

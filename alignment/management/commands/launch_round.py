@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from accounts.errors import AccordError
 from alignment.control import check_stage_name
-from alignment.dry_run import dry_run
 from alignment.management.commands._planned import planned_table
 from alignment.models import Round, Stage
+from alignment.planned import planned_round
 from alignment.recipe import RecipeError, load_recipe
 from alignment.selectors import round_report, stage_progress
 from alignment.services import next_number, round_launch
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             check_stage_name(from_stage)
             if options["dry_run"]:
                 number = next_number(project)
-                planned = dry_run(project, base, recipe, number=number, from_stage=from_stage)
+                planned = planned_round(project, base, recipe, number=number, from_stage=from_stage)
                 self.stdout.write(planned_table(planned))
                 return
             round_ = round_launch(

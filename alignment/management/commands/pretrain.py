@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from accounts.errors import AccordError
 from alignment.endings import failure_of
 from alignment.following import follow_process
 from alignment.program_process import process_start
@@ -15,7 +16,7 @@ from pretrain.config import PretrainConfig
 from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
-from registry.services import checkpoint_adopt
+from registry.services import checkpoint_adopt, checkpoint_licence_set, licence_checked
 
 
 class Command(BaseCommand):
@@ -30,6 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--corpus", required=True, type=Path, help="a file or folder of .jsonl and .txt")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
+        parser.add_argument(
+            "--licence", default="", help="its identifier, such as apache-2.0; model cards say it"
+        )
         parser.add_argument("--if-missing", action="store_true", help="do nothing where the model exists")
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
@@ -43,6 +47,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is a model {name!r} already: choose another name.")
         folder = RunFolder(settings.ACCORD_RUNS / "pretrain" / name)
         try:
+            licence = licence_checked(options["licence"])
             config = PretrainConfig(
                 recipe=_recipe(options["recipe"]),
                 corpus=options["corpus"].resolve(),
@@ -51,11 +56,11 @@ class Command(BaseCommand):
                 seed=options["seed"],
                 num_threads=options["threads"],
             )
-        except ProgramError as error:
+        except (ProgramError, AccordError) as error:
             raise CommandError(str(error)) from error
         folder.write_config(config)
         self._run(folder, options["threads"])
-        self._register(name, config, folder)
+        self._register(name, config, folder, licence)
 
     def _run(self, folder: RunFolder, num_threads: int) -> None:
         folder.tidy()
@@ -69,13 +74,13 @@ class Command(BaseCommand):
         if failure is not None:
             raise CommandError(failure.sentence)
 
-    def _register(self, name: str, config: PretrainConfig, folder: RunFolder) -> None:
+    def _register(self, name: str, config: PretrainConfig, folder: RunFolder, licence: str) -> None:
         result = folder.read_result() or {}
         recipe = config.recipe.model_dump(mode="json")
         assert config.out_initial is not None
         models = {name: config.out, f"{name}-initial": config.out_initial}
         for checkpoint_name, path in models.items():
-            checkpoint_adopt(
+            checkpoint = checkpoint_adopt(
                 folder=path,
                 store=settings.ACCORD_CHECKPOINTS,
                 name=checkpoint_name,
@@ -85,6 +90,8 @@ class Command(BaseCommand):
                 metrics=result,
                 produced_by="pretrain",
             )
+            if licence:
+                checkpoint_licence_set(checkpoint, licence, actor=None)
             self.stdout.write(f"Registered {checkpoint_name}.")
 
 

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from alignment.control import check_stage_name, recipe_again, round_rerun
-from alignment.dry_run import dry_run
 from alignment.management.commands._control import RoundCommand
 from alignment.management.commands._planned import planned_table
 from alignment.models import Round, Stage
+from alignment.planned import planned_round
 from alignment.recipe import RecipeError, load_recipe
 
 
@@ -40,7 +40,9 @@ class Command(RoundCommand):
         check_stage_name(from_stage)
         if options["dry_run"]:
             return planned_table(
-                dry_run(round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage)
+                planned_round(
+                    round_.project, round_.base, recipe, number=round_.number, from_stage=from_stage
+                )
             )
         run = round_rerun(round_, None, recipe=recipe, from_stage=from_stage, reason=options["reason"])
         return f"Launched {run}."

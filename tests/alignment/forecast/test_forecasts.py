@@ -119,7 +119,7 @@ def test_the_next_round_is_forecast_from_what_the_last_one_took(first: Round, se
     assert forecast.machine_cost is not None
     assert forecast.machine_cost.expected == pytest.approx(forecast.seconds.expected / 1000)
     assert forecast.people_cost == 750.0
-    reused = round_forecast(first.project, first.base, tiny(), reused=frozenset({"dpo"})).of("dpo")
+    reused = round_forecast(first.project, first.base, tiny(), reused={"dpo": 1.0}).of("dpo")
     assert reused is not None
     assert (reused.reused, reused.seconds.expected) == (True, 0.0)
 
