@@ -7,6 +7,7 @@ from django.db.models import Count, Q, QuerySet
 
 from annotation.agreement.bias import Share, wilson
 from annotation.models import Check, Judgement, Membership, Project
+from annotation.models.checks import KINDS_MADE_BY_HAND
 
 Kind = Check.Kind
 
@@ -49,8 +50,13 @@ def checked_people(project: Project) -> list[CheckedPerson]:
 
 
 def checks_with_counts(project: Project, kind: str | None = None) -> QuerySet[Check]:
-    """The project's checks with how often each was judged and how often right, newest first."""
-    found = Check.objects.filter(project=project).select_related("prompt", "better", "worse")
+    """The project's checks of a known answer, with how often each was judged and how often right.
+
+    Newest first.
+    """
+    found = Check.objects.filter(project=project, kind__in=KINDS_MADE_BY_HAND).select_related(
+        "prompt", "better", "worse"
+    )
     if kind:
         found = found.filter(kind=kind)
     return found.annotate(
@@ -60,9 +66,9 @@ def checks_with_counts(project: Project, kind: str | None = None) -> QuerySet[Ch
 
 
 def num_active(project: Project) -> Sequence[tuple[Kind, int]]:
-    """How many checks of each kind are handed out."""
+    """How many checks of each kind whose answer is known are handed out."""
     rows = (
         Check.objects.filter(project=project, active=True).order_by().values("kind").annotate(num=Count("pk"))
     )
     counted = {row["kind"]: row["num"] for row in rows}
-    return [(kind, counted.get(kind.value, 0)) for kind in Kind]
+    return [(kind, counted.get(kind.value, 0)) for kind in map(Kind, KINDS_MADE_BY_HAND)]

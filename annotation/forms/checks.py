@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Check, Side
-from annotation.models.checks import STRENGTHS
+from annotation.models.checks import KINDS_MADE_BY_HAND, STRENGTHS
 from annotation.records import Strength
 from annotation.text import storable
 
@@ -32,7 +32,7 @@ class CheckForm(forms.Form):
 
     kind = forms.ChoiceField(
         label=_("Kind"),
-        choices=Check.Kind.choices,
+        choices=[(kind, label) for kind, label in Check.Kind.choices if kind in KINDS_MADE_BY_HAND],
         help_text=_("Gold teaches, attention only watches, qualification comes before the work."),
     )
     system = TextField(label=_("System prompt"), rows=2, required=False)

@@ -46,6 +46,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "gold_share": forms.NumberInput(attrs={"step": "0.01", "min": "0", "max": "0.5"}),
             "qualification_pass": forms.NumberInput(attrs={"step": "0.05", "min": "0.05", "max": "1"}),
             "pause_below": forms.NumberInput(attrs={"step": "0.05", "min": "0", "max": "1"}),
+            "edit_share": forms.NumberInput(attrs={"step": "0.01", "min": "0", "max": "1"}),
             "certainty": forms.NumberInput(attrs={"step": "0.01", "min": "0.51", "max": "0.999"}),
             "description": forms.TextInput,
             "support_text": forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
@@ -60,6 +61,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "qualification_pass": _("Share that must be right"),
             "pause_below": _("Pause below this share right"),
             "pause_after": _("of the latest checks"),
+            "edit_share": _("Share of edits judged again"),
+            "edit_people": _("by so many people"),
             "overlap_mode": _("People per comparison are"),
             "overlap_most": _("People at most"),
             "certainty": _("Certainty that is enough"),
@@ -79,6 +82,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in
             "gold_share": _("Gold and attention checks among a person's comparisons: 0 to 0.5."),
             "qualification_needed": _("New annotators do these before the work. 0: none."),
             "pause_below": _("0: nobody is paused by a rule."),
+            "edit_share": _("Somebody else compares them blindly with what they were made of. 0: none."),
             "overlap_mode": _("Adaptive: as many as above at least, and more where they disagree."),
             "certainty": _(
                 "Adaptive: nobody more is asked once the majority is right with this probability."

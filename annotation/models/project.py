@@ -75,6 +75,10 @@ class Project(models.Model):
     pause_below = models.FloatField(default=0.0, db_default=0.0)
     """Who is right on a smaller share of their latest `pause_after` checks is paused; 0 for nobody."""
     pause_after = models.PositiveSmallIntegerField(default=10, db_default=10)
+    edit_share = models.FloatField(default=0.05, db_default=0.05)
+    """How many of the edits are shown to somebody else, against what they were made of; 0 for none."""
+    edit_people = models.PositiveSmallIntegerField(default=1, db_default=1)
+    """How many people judge such an edit again."""
     overlap_mode = models.CharField(
         max_length=16, choices=OverlapMode, default=OverlapMode.FIXED, db_default=OverlapMode.FIXED
     )
@@ -128,6 +132,10 @@ class Project(models.Model):
                 condition=Q(pause_below__gte=0, pause_below__lte=1), name="project_pause_below_is_a_share"
             ),
             models.CheckConstraint(condition=Q(pause_after__gte=1), name="project_pause_after_at_least_one"),
+            models.CheckConstraint(
+                condition=Q(edit_share__gte=0, edit_share__lte=1), name="project_edit_share_is_a_share"
+            ),
+            models.CheckConstraint(condition=Q(edit_people__gte=1), name="project_edit_people_at_least_one"),
             models.CheckConstraint(
                 condition=Q(overlap_most__gte=1), name="project_overlap_most_at_least_one"
             ),

@@ -18,6 +18,8 @@ QUALITY_SETTINGS = (
     "qualification_pass",
     "pause_below",
     "pause_after",
+    "edit_share",
+    "edit_people",
     "overlap_mode",
     "overlap_most",
     "certainty",

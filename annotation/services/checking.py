@@ -47,7 +47,7 @@ TAKE_UP = f"""
 WITH a AS (
     UPDATE annotation_assignment SET state = 'active', expires_at = %(expires_at)s WHERE id = (
         SELECT own.id FROM annotation_assignment own
-        JOIN annotation_comparison c ON c.id = own.comparison_id AND c.state = 'check'
+        JOIN annotation_comparison c ON c.id = own.comparison_id AND c.state = 'check' AND c.erased_at IS NULL
         JOIN annotation_check k ON k.id = own.of_check_id AND k.active AND k.kind = ANY(%(kinds)s)
         WHERE own.annotator_id = %(annotator)s AND own.project_id = %(project)s
             AND own.of_check_id IS NOT NULL AND own.state = 'expired'
@@ -89,7 +89,7 @@ WITH near AS (
 ), a AS (
     INSERT INTO annotation_assignment
         (project_id, comparison_id, annotator_id, lease, expires_at, state, draft, created_at, of_check_id)
-    SELECT %(project)s, made.id, %(annotator)s, %(lease)s, %(expires_at)s, 'active', '{{{{}}}}', %(now)s,
+    SELECT %(project)s, made.id, %(annotator)s, %(lease)s, %(expires_at)s, %(state)s, '{{{{}}}}', %(now)s,
         %(check)s
     FROM made
     RETURNING *
@@ -125,7 +125,7 @@ WITH latest AS (
     JOIN annotation_judgement j ON j.assignment_id = a.id
     JOIN annotation_check k ON k.id = a.of_check_id
     WHERE a.annotator_id = %(annotator)s AND a.project_id = %(project)s AND a.of_check_id IS NOT NULL
-        AND k.kind <> 'qualification' AND (%(since)s::timestamptz IS NULL OR j.created_at > %(since)s)
+        AND k.kind IN ('gold', 'attention') AND (%(since)s::timestamptz IS NULL OR j.created_at > %(since)s)
     ORDER BY j.id DESC LIMIT %(num)s
 ), counted AS (
     SELECT count(*) AS done, count(*) FILTER (WHERE passed) AS right_ones FROM latest
@@ -206,7 +206,7 @@ def check_hand_out(
                 _("This project has no test comparisons yet: tell its admin that you wait for them.")
             )
         return made
-    if project.gold_share and _drawn(project, annotator, work.latest) < project.gold_share:
+    if project.gold_share and drawn(project, annotator, work.latest) < project.gold_share:
         return _make(project, annotator, AMONG_WORK, work, expires_at)
     return None
 
@@ -242,8 +242,10 @@ def check_of(comparison: Comparison) -> Check | None:
     return None if comparison.of_check_id is None else comparison.of_check
 
 
-def check_passed(check: Check, comparison: Comparison, preferred: str, strength: str) -> bool:
-    """Whether this judgement of the comparison made from the check is right."""
+def check_passed(check: Check, comparison: Comparison, preferred: str, strength: str) -> bool | None:
+    """Whether this judgement of the comparison made from the check is right; None where that is not known."""
+    if check.kind == Kind.EDIT:
+        return None
     return check.passes(is_better=preferred == _better_side(check, comparison), strength=strength)
 
 
@@ -268,7 +270,7 @@ def check_follow_up(check: Check, member: Membership | None, annotator: User, pr
 def feedback_of(comparison: Comparison, passed: bool | None) -> Feedback | None:
     """What the person who judged is told; None where it was no check, or one that keeps silent."""
     check = check_of(comparison)
-    if check is None or check.kind == Kind.ATTENTION:
+    if check is None or check.kind in (Kind.ATTENTION, Kind.EDIT):
         return None
     if check.kind == Kind.GOLD and not comparison.project.check_feedback:
         return None
@@ -285,15 +287,15 @@ def _better_side(check: Check, comparison: Comparison) -> Side:
     return Side.LEFT if comparison.left_id == check.better_id else Side.RIGHT
 
 
-def _seed(*parts: object) -> str:
+def secret_seed(*parts: object) -> str:
     """Depends on all parts, and cannot be foretold without the server's secret."""
     text = "/".join(map(str, ("annotation.checks", *parts)))
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), "sha256").hexdigest()
 
 
-def _drawn(project: Project, annotator: User, latest: int | None) -> float:
+def drawn(project: Project, annotator: User, latest: int | None) -> float:
     """From 0 to below 1, another number after each comparison that the person is handed."""
-    return random.Random(_seed("draw", project.pk, annotator.pk, latest)).random()
+    return random.Random(secret_seed("draw", project.pk, annotator.pk, latest)).random()
 
 
 def _make(
@@ -304,12 +306,26 @@ def _make(
     if work.check_aside:
         aside = fetch_one(TAKE_UP, {**wanted, "expires_at": expires_at})
         if aside is not None:
-            return _assigned(aside)
-    row = fetch_one(CHOOSE, {**wanted, "seed": _seed("order", annotator.pk)})
+            return assigned(aside)
+    row = fetch_one(CHOOSE, {**wanted, "seed": secret_seed("order", annotator.pk)})
     if row is None:
         return None
-    check = load(Check, row)
-    sides = random.Random(_seed("sides", annotator.pk, work.latest, check.pk))
+    return check_give(load(Check, row), project, annotator, work, expires_at)
+
+
+def check_give(
+    check: Check,
+    project: Project,
+    annotator: User,
+    work: AtWork,
+    expires_at: datetime,
+    state: Assignment.State = Assignment.State.ACTIVE,
+) -> Assignment:
+    """Make a comparison from the check for this person, with its sides drawn, and hand it to them.
+
+    Raises IntegrityError where they hold another one of the project in this state.
+    """
+    sides = random.Random(secret_seed("sides", annotator.pk, work.latest, check.pk))
     left, right = sides.sample((check.better_id, check.worse_id), 2)
     parameters = {
         "annotator": annotator.pk,
@@ -323,6 +339,7 @@ def _make(
         "lease": uuid.uuid4(),
         "now": timezone.now(),
         "expires_at": expires_at,
+        "state": state,
     }
     try:
         with transaction.atomic():
@@ -338,10 +355,11 @@ def _make(
 def _made(sql: str, parameters: dict[str, object]) -> Assignment:
     row = fetch_one(sql, parameters)
     assert row is not None, parameters
-    return _assigned(row)
+    return assigned(row)
 
 
-def _assigned(row: Row) -> Assignment:
+def assigned(row: Row) -> Assignment:
+    """The comparison with its answers, and the assignment that is the row's last part."""
     assignment = load(Assignment, row, start=len(row) - num_columns(Assignment))
     assignment.comparison = answered(row)
     return assignment

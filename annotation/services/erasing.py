@@ -24,6 +24,7 @@ from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.services import audit_record
 from annotation.models import (
     Assignment,
+    Check,
     Comparison,
     Dialog,
     Edit,
@@ -36,6 +37,7 @@ from annotation.models import (
     Refinement,
     Response,
 )
+from annotation.services.leasing import HOLDING
 from webhooks.services import texts_forget
 
 ERASED = "[erased]"
@@ -131,8 +133,10 @@ def _erase_from(dialog: Dialog, turn: int, erasure: Erasure) -> None:
         _blank(Response.objects.filter(pk__in=responses), "content", "responses", erasure)
         comparison.context, comparison.import_key = ERASED_CONTEXT, ""
         comparison.erased_at = timezone.now()
-        # Nobody is handed it again; where it is full, its judgements go on to count.
-        if comparison.state != Comparison.State.FULL:
+        # Nobody is handed it again; where it is full or of a check, its judgements go on to count.
+        if comparison.state == Comparison.State.CHECK:
+            comparison.assignments.filter(state__in=HOLDING).update(state=Assignment.State.EXPIRED)
+        elif comparison.state != Comparison.State.FULL:
             comparison.state = Comparison.State.WITHDRAWN
         comparison.save(update_fields=["context", "import_key", "erased_at", "state"])
         erasure.rows["comparisons"] += 1
@@ -178,6 +182,9 @@ def _erase_said(judgements: Any, assignments: Any, erasure: Erasure) -> None:  #
     edits = Edit.objects.filter(judgement__in=judgements, erased_at=None)
     erasure.texts |= set(edits.values_list("content", flat=True))
     erasure.rows["edits"] += edits.update(content=ERASED, erased_at=timezone.now())
+    # Of an edit that was to be judged again there are copies, and of what it was made from.
+    for check in Check.objects.filter(judgement__in=judgements, prompt__erased_at=None):
+        _erase_prompt(check.prompt, erasure)
     drafts = assignments.exclude(draft={})
     for draft in drafts.values_list("draft", flat=True):
         erasure.texts |= {value for value in draft.values() if isinstance(value, str) and value}

@@ -10,9 +10,10 @@ from accounts.errors import Conflict, Forbidden, Invalid
 from accounts.models import User
 from accounts.services import audit_record
 from annotation.agreement.certainty import Vote
-from annotation.models import Assignment, Comparison, Edit, Flag, Judgement, Membership, Project, Side
+from annotation.models import Assignment, Check, Comparison, Edit, Flag, Judgement, Membership, Project, Side
 from annotation.records import Strength
 from annotation.services.checking import check_follow_up, check_of, check_passed
+from annotation.services.edit_checks import edit_check_draw, edit_check_follow_up
 from annotation.services.judgement_sql import judgement_write
 from annotation.services.leasing import (
     UNFINISHED,
@@ -203,8 +204,12 @@ def _judge(
     # The relation knows that there is none, so that whoever reads the judgement need not ask the database.
     Judgement.edit.related.set_cached_value(judgement, _edit_create(judgement, assignment, edited))
     if check is None:
+        if edited is not None and comparison.project.edit_share:
+            edit_check_draw(judgement, comparison, edited)
         if is_heard:
             _tell(comparison, judgement, edited)
+    elif check.kind == Check.Kind.EDIT:
+        edit_check_follow_up(check, comparison.project)
     else:
         check_follow_up(check, member, annotator, comparison.project)
     return judgement

@@ -18,6 +18,7 @@ from accounts.models import User
 from annotation.models import Assignment, Comparison, Dialog, Membership, Project, Prompt, Response
 from annotation.records import Message
 from annotation.services.checking import WorkStopped, check_hand_out, must_qualify
+from annotation.services.edit_checks import edit_hand_out
 from annotation.services.exposure import refuse_not_opted_in, refuse_overexposed
 from annotation.services.masking import message_masked
 from annotation.services.statements import (
@@ -82,6 +83,9 @@ def comparison_next(project: Project, annotator: User) -> Assignment | None:
                 return active
             refuse_overexposed(project, annotator)
             check = check_hand_out(project, annotator, work, _lease_end(project))
+            # What is kept for them was drawn when it was fetched.
+            if check is None and work.reserved is None:
+                check = edit_hand_out(project, annotator, work, _lease_end(project))
             return check or _own_or_shared(project, annotator, work)
         except IntegrityError as error:
             if not breaks(error, IN_HAND):
@@ -94,8 +98,8 @@ def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
     """What `comparison_next` will give once the person is done with what they hold, kept for them until then.
 
     Leased like that; None where nothing is left, where a pair that was written for them comes next, where
-    checks are mixed into the work (one that takes the place of what is kept would stand out), and where
-    how much a person sees is counted.
+    checks of a known answer are mixed into the work (one that takes the place of what is kept would stand
+    out), and where how much a person sees is counted.
     """
     for _try in range(MAX_TRIES):
         work = at_work(project, annotator)
@@ -107,6 +111,8 @@ def comparison_ahead(project: Project, annotator: User) -> Assignment | None:
             return None
         try:
             reserved = _renew(work.reserved, project, annotator, State.RESERVED)
+            if reserved is None:
+                reserved = edit_hand_out(project, annotator, work, _lease_end(project), State.RESERVED)
             return reserved or _lease(project, annotator, State.RESERVED)
         except IntegrityError as error:
             if not breaks(error, AHEAD):

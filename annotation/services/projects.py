@@ -19,6 +19,7 @@ def project_create(
     lease_seconds: int = 600,
     max_tokens: int = 256,
     licence: str = "",
+    edit_share: float = 0.05,
     actor: User | None = None,
 ) -> Project:
     """Make a project. Raises Conflict where the slug is taken, ValidationError where a value is wrong."""
@@ -31,6 +32,7 @@ def project_create(
         lease_seconds=lease_seconds,
         max_tokens=max_tokens,
         licence=licence,
+        edit_share=edit_share,
     )
     if Project.objects.filter(slug=slug).exists():
         raise Conflict(f"There is a project {slug!r} already: choose another slug.")

@@ -20,6 +20,7 @@ from annotation.figures.reports import rounds_judged
 from annotation.forms.checks import CheckFileForm, CheckForm, DecisionForm
 from annotation.importing.checks import read_checks
 from annotation.models import Check, Comparison, Judgement, Project, Prompt, Side
+from annotation.models.checks import KINDS_MADE_BY_HAND
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.records import Message, Strength
 from annotation.services import Verdict
@@ -68,7 +69,7 @@ def project_checks(request: HttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "file_form": file_form,
         "page": Paginator(checks, CHECKS_PER_PAGE).get_page(request.GET.get("page")),
-        "kinds": Check.Kind.choices,
+        "kinds": [(value, label) for value, label in Check.Kind.choices if value in KINDS_MADE_BY_HAND],
         "kind": kind,
         "active": [(Check.Kind(name).label, number) for name, number in active],
         "too_few": dict(active)[Check.Kind.QUALIFICATION] < project.qualification_needed,
@@ -83,7 +84,7 @@ def check_switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Hand the check out from now on (`active=1`), or no more."""
     user = signed_in(request)
     project = project_for(user, slug, ADMINISTER)
-    check = get_object_or_404(Check, pk=pk, project=project)
+    check = get_object_or_404(Check, pk=pk, project=project, kind__in=KINDS_MADE_BY_HAND)
     check_set_active(check, active=request.POST.get("active") == "1", actor=user)
     return redirect("project-checks", slug=slug)
 

@@ -74,7 +74,9 @@ class Demo:
 
     def prepare_project(self) -> None:
         """A project with prompts, the first two models, and the annotators' accounts."""
-        self.manage("create_project", self.project, "--name", f"Small world, seed {self.seed}")
+        # Edits of the simulated annotators are the best answers there are: nobody need judge them again.
+        named = ("--name", f"Small world, seed {self.seed}", "--edit-share", "0")
+        self.manage("create_project", self.project, *named)
         self.manage("import_prompts", str(self.folder / PROMPTS), "--project", self.project)
         self.manage("deploy_models", self.base, f"{self.base}-initial", "--project", self.project)
         self.manage(

@@ -16,8 +16,8 @@ from annotation.services import comparison_create, membership_set, project_creat
 
 
 def make_project(slug: str = "helpful", **fields: Any) -> Project:
-    """A project with nothing in it."""
-    return project_create(slug=slug, **fields)
+    """A project with nothing in it, whose edits nobody judges again: which ones that are is drawn."""
+    return project_create(slug=slug, **{"edit_share": 0.0, **fields})
 
 
 def make_annotator(project: Project, name: str = "ann", role: Role = Role.ANNOTATOR) -> User:

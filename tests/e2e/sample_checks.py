@@ -4,6 +4,7 @@ from accounts.models import Role, User
 from accounts.services import user_create
 from annotation.conflicts import ConflictFilter, conflict_ids
 from annotation.models import Check, Comparison, Membership, Project, Response, Side
+from annotation.models.checks import KINDS_MADE_BY_HAND
 from annotation.records import Message, Strength
 from annotation.services import Verdict, comparison_next, judgement_submit, membership_set
 from annotation.services.adjudication import comparison_decide
@@ -25,8 +26,10 @@ WORSE = "Water boils at 100 °C. That is a law of nature and the same everywhere
 
 
 def checks_and_their_judgements(project: Project, admin: User) -> Membership:
-    """One check of each kind and two more; `sofia` does two and is paused."""
-    for number, kind in enumerate([*Check.Kind, Check.Kind.QUALIFICATION, Check.Kind.GOLD]):
+    """One check of each kind whose answer is known and two more; `sofia` does two and is paused."""
+    for number, kind in enumerate(
+        [*map(Check.Kind, KINDS_MADE_BY_HAND), Check.Kind.QUALIFICATION, Check.Kind.GOLD]
+    ):
         check_create(
             project,
             kind=kind,

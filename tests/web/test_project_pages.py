@@ -34,6 +34,8 @@ SETTINGS = {
     "qualification_pass": "0.8",
     "pause_below": "0",
     "pause_after": "10",
+    "edit_share": "0.05",
+    "edit_people": "1",
     "overlap_mode": "fixed",
     "overlap_most": "5",
     "certainty": "0.95",

@@ -27,6 +27,12 @@ class Command(BaseCommand):
             "--lease-seconds", type=int, default=600, help="how long a comparison stays with one"
         )
         parser.add_argument("--licence", default="", help="of the prompts and judgements: cc-by-4.0, …")
+        parser.add_argument(
+            "--edit-share",
+            type=float,
+            default=0.05,
+            help="how many of the edits somebody else judges again: 0 to 1",
+        )
         parser.add_argument("--max-tokens", type=int, default=256, help="the longest answer in a dialog")
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
@@ -42,6 +48,7 @@ class Command(BaseCommand):
                 lease_seconds=options["lease_seconds"],
                 max_tokens=options["max_tokens"],
                 licence=options["licence"],
+                edit_share=options["edit_share"],
             )
         except AccordError as error:
             raise CommandError(str(error)) from error
