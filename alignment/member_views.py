@@ -20,6 +20,7 @@ from accounts.errors import Invalid
 from alignment.lineage import learned_from
 from alignment.lineage_picture import learned_picture
 from annotation.figures.check_figures import checked_people
+from annotation.figures.edits_again import edits_again
 from annotation.models import Judgement, Membership
 from annotation.permissions import ADMINISTER, project_for
 from annotation.services.checking import qualification_progress
@@ -61,6 +62,7 @@ def member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "learned": learned,
         "lineage": learned_picture(learned),
         "checked": checked,
+        "edits": edits_again(project).get(membership.user_id),
         "progress": qualification_progress(project, membership) if project.qualification_needed else None,
     }
     return render(request, "alignment/member.html", context)

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from annotation.views import (
     annotate,
+    edits_again,
     exchange,
     live,
     progress,
@@ -39,6 +40,12 @@ urlpatterns = [
     ),
     path("projects/<slug:slug>/annotate/feedback/", quality_control.check_feedback, name="check-feedback"),
     path("projects/<slug:slug>/quality/", reports.project_quality_page, name="project-quality"),
+    path("projects/<slug:slug>/quality/edits/", edits_again.edits_lost, name="edits-lost"),
+    path(
+        "projects/<slug:slug>/quality/edits/<int:pk>/leave-out/",
+        edits_again.edit_leave_out,
+        name="edit-leave-out",
+    ),
     path("projects/<slug:slug>/reports/", reports.project_reports, name="project-reports"),
     path("projects/<slug:slug>/reports/<slug:table>.csv", report_tables.report_csv, name="report-csv"),
     path("projects/<slug:slug>/data/", exchange.exchange, name="project-exchange"),

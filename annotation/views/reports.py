@@ -16,6 +16,7 @@ from annotation.agreement.bias import Share
 from annotation.agreement.people import Person
 from annotation.figures.charts import StackedBars, stacked_bars
 from annotation.figures.check_figures import checked_people
+from annotation.figures.edits_again import edits_again, edits_again_named, edits_again_total
 from annotation.figures.quality import ProjectQuality, project_quality
 from annotation.figures.reason_counts import reason_counts
 from annotation.figures.reports import Report, project_report, rounds_judged
@@ -46,7 +47,13 @@ def project_quality_page(request: HttpRequest, slug: str) -> HttpResponse:
     """How far people agree, and what sways each of them; of very many judgements in a second request."""
     project = project_for(signed_in(request), slug, ADMINISTER)
     found = project_quality(project, patient=is_htmx(request))
-    context = {**project_frame(request, project), "checked": checked_people(project)}
+    edits = edits_again(project)
+    context = {
+        **project_frame(request, project),
+        "checked": checked_people(project),
+        "edits": edits_again_total(edits),
+        "editors": edits_again_named(edits),
+    }
     if isinstance(found, int):
         context["num_to_read"] = found
     elif found is not None:

@@ -13,12 +13,14 @@ from alignment.model_api import router as model_router
 from annotation.api.exchange import router as exchange_router
 from annotation.api.judging import router as annotation_router
 from annotation.api.live import router as live_router
+from annotation.api.quality import router as quality_router
 from registry.api import router as registry_router
 
 api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)
 api.add_router("", annotation_router)
 api.add_router("", live_router)
 api.add_router("", exchange_router)
+api.add_router("", quality_router)
 api.add_router("", alignment_router)
 api.add_router("", control_router)
 api.add_router("", member_router)

@@ -72,6 +72,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-reports", path=f"/projects/{slug}/reports/", person=admin),
         Look(name="project-data", path=f"/projects/{slug}/data/", person=admin, prepare=_open_all),
         Look(name="project-quality", path=f"/projects/{slug}/quality/", person=admin, prepare=_open_all),
+        Look(name="edits-lost", path=f"/projects/{slug}/quality/edits/", person=admin),
         Look(name="project-checks", path=f"/projects/{slug}/checks/", person=admin, prepare=_open_all),
         Look(
             name="project-conflicts", path=f"/projects/{slug}/disagreements/", person=admin, prepare=_open_all

@@ -30,6 +30,7 @@ from registry.models import Checkpoint
 from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_console import make_running_programs
 from tests.e2e.sample_deployments import make_release_under_way, make_releases
+from tests.e2e.sample_edits import make_edits_judged_again
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
 from tests.e2e.sample_guidelines import make_guidelines
@@ -73,6 +74,7 @@ def make_project(*, slug: str = "helpful", name: str = "Helpful answers", overla
         description="Everyday questions: code, numbers, languages. Honest and to the point.",
         guidelines=GUIDELINES,
         overlap=overlap,
+        edit_share=0.0,
     )
 
 
@@ -130,6 +132,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     _judged_and_flagged(project, colleague)
     _judged_by_others(project)
     qualified = checks_and_their_judgements(project, admin)
+    make_edits_judged_again(project)
     for index, pair in enumerate(PAIRS):
         make_comparison(project, pair, name=f"open-{index}")
     pay = {"pay_per_judgement": Decimal("0.20"), "fair_pay_per_hour": Decimal(20)}

@@ -18,6 +18,7 @@ from accounts.models import Role, User
 from accounts.services import token_create, user_create
 from alignment.models import GatePair, ModelComparison, Program, Stage
 from annotation.conflicts import ConflictFilter, conflict_ids, decided
+from annotation.figures.edits_again import lost_edit_ids
 from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
@@ -160,6 +161,7 @@ class Site:
             "/projects/<slug:slug>/people/<int:pk>/remove/": {"pk": member.pk},
             "/projects/<slug:slug>/flagged/<int:pk>/": {"pk": flagged.pk},
             "/projects/<slug:slug>/checks/<int:pk>/": {"pk": project.checks.order_by("pk")[0].pk},
+            "/projects/<slug:slug>/quality/edits/<int:pk>/leave-out/": {"pk": lost_edit_ids(project)[0]},
             "/projects/<slug:slug>/disagreements/<int:pk>/": {
                 "pk": conflict_ids(project, ConflictFilter())[0]
             },
