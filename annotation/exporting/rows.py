@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotation.records import PreferenceRecord
+from annotation.records import PreferenceRecord, RankedResponse
 
 FORMATS = ("accord", "trl")
 
@@ -45,10 +45,12 @@ SCHEMAS = {
             ("prompt", MESSAGES),
             ("chosen", MESSAGES),
             ("rejected", MESSAGES),
+            ("chosen_safety", pa.list_(TEXT)),
+            ("rejected_safety", pa.list_(TEXT)),
         ]
     ),
 }
-"""`tool_call`, `safety` and `checkpoint` are null where a message or a response has none."""
+"""`tool_call`, `safety`, `checkpoint` and the like are null where a message or a response has none."""
 
 Row = dict[str, Any]  # Any: JSON
 
@@ -67,6 +69,13 @@ def rows_of(record: PreferenceRecord, format_: str) -> list[Row]:
             "prompt": [message.model_dump() for message in record.context],
             "chosen": [{"role": "assistant", "content": better.content}],
             "rejected": [{"role": "assistant", "content": worse.content}],
+            **_unsafe("chosen_safety", better),
+            **_unsafe("rejected_safety", worse),
         }
         for number, (better, worse) in enumerate(pairs)
     ]
+
+
+def _unsafe(name: str, response: RankedResponse) -> Row:
+    """What is unsafe in the response, if anything: a row without says that nothing is."""
+    return {name: list(response.safety)} if response.safety else {}

@@ -16,6 +16,7 @@ from annotation.importing.fields import (
     check_different,
     content_digest,
     parse_messages,
+    parse_safety,
     text_field,
 )
 from annotation.importing.refusal import Reason, RowRefused
@@ -67,18 +68,7 @@ def _response(value: object, name: str) -> RankedResponse:
         content=check_content(value.get("content"), name),
         model=text_field(value, "model", default="unknown", max_characters=NAME_CHARACTERS),
         origin=origin,
-        safety=_safety(value.get("safety"), name),
-    )
-
-
-def _safety(value: object, name: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-        raise RowRefused(Reason.WRONG_TYPE, f"{name}.safety is no list of categories")
-    return tuple(
-        text_field({"category": each}, "category", default="", max_characters=NAME_CHARACTERS)
-        for each in dict.fromkeys(value)
+        safety=parse_safety(value.get("safety"), f"{name}.safety"),
     )
 
 

@@ -43,6 +43,18 @@ def parse_messages(value: object, name: str) -> tuple[Message, ...]:
     return tuple(_message(item, f"{name}[{index}]") for index, item in enumerate(value))
 
 
+def parse_safety(value: object, name: str) -> tuple[str, ...]:
+    """The categories in which a response is unsafe, each once; none where there is no value."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise RowRefused(Reason.WRONG_TYPE, f"{name} is no list of categories")
+    return tuple(
+        text_field({"category": each}, "category", default="", max_characters=NAME_CHARACTERS)
+        for each in dict.fromkeys(value)
+    )
+
+
 def check_context(context: Sequence[Message]) -> None:
     """At most one system message, first; then people (or tools) and assistant in turn, the latter not last.
 

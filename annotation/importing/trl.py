@@ -6,6 +6,8 @@ prompt is refused: nobody can tell where the answer begins. There is no strength
 `score_rejected` the chosen answer's must be the higher one.
 """
 
+from typing import Literal
+
 from annotation.importing.fields import (
     ID_CHARACTERS,
     LANGUAGE_CHARACTERS,
@@ -16,6 +18,7 @@ from annotation.importing.fields import (
     check_different,
     content_digest,
     parse_messages,
+    parse_safety,
     text_field,
 )
 from annotation.importing.refusal import Reason, RowRefused
@@ -35,8 +38,8 @@ def parse(fields: Fields) -> PreferenceRecord:
         raise RowRefused(Reason.DIFFERENT_CONTEXTS, "before the last answer")
     check_context(chosen_context)
     responses = (
-        RankedResponse(content=check_content(chosen, "chosen"), model=MODEL, origin="chosen"),
-        RankedResponse(content=check_content(rejected, "rejected"), model=MODEL, origin="rejected"),
+        _response(chosen, "chosen", fields),
+        _response(rejected, "rejected", fields),
     )
     check_different(responses)
     _check_scores(fields.get("score_chosen"), fields.get("score_rejected"))
@@ -51,6 +54,17 @@ def parse(fields: Fields) -> PreferenceRecord:
         strength=_strength(fields.get("strength")),
         annotator=ANNOTATOR,
         created="",
+    )
+
+
+def _response(content: object, origin: Literal["chosen", "rejected"], fields: Fields) -> RankedResponse:
+    """The answer with what is unsafe in it, as our own export says it."""
+    name = f"{origin}_safety"
+    return RankedResponse(
+        content=check_content(content, origin),
+        model=MODEL,
+        origin=origin,
+        safety=parse_safety(fields.get(name), name),
     )
 
 

@@ -186,6 +186,27 @@ def test_a_trl_export_has_a_row_for_each_better_and_worse_response(tmp_path: Pat
     ] * 3
 
 
+def test_a_trl_export_says_what_is_unsafe_and_comes_back_so(tmp_path: Path) -> None:
+    make_project()
+    chosen, rejected = RESPONSES
+    edited = {"content": "Because of that.", "model": "person", "origin": "edited"}
+    row = {**ACCORD, "responses": [edited, chosen, {**rejected, "safety": ["hate", "violence"]}]}
+    run("import_preferences", write_rows(tmp_path / "rows.jsonl", [row]), "--project", "helpful")
+    rows = export("helpful", tmp_path / "out.jsonl", "--format", "trl")
+    assert [row.get("rejected_safety") for row in rows] == [None, ["hate", "violence"], ["hate", "violence"]]
+    assert not any("chosen_safety" in row for row in rows)
+    for ending in ("jsonl", "parquet"):
+        path = tmp_path / f"out.{ending}"
+        run("export_preferences", "--project", "helpful", "--format", "trl", "--out", path)
+        project = make_project(ending)
+        run("import_preferences", path, "--project", ending, "--strict")
+        found = [record.responses[1].safety for record in preference_records(project)]
+        assert found == [(), ("hate", "violence"), ("hate", "violence")]
+    wrong = write_rows(tmp_path / "wrong.jsonl", [{**rows[0], "chosen_safety": "hate"}])
+    with pytest.raises(CommandError):
+        run("import_preferences", wrong, "--project", "parquet", "--strict")
+
+
 def test_flagged_and_withdrawn_comparisons_are_left_out(tmp_path: Path) -> None:
     project = make_project()
     run("import_preferences", write_rows(tmp_path / "rows.jsonl", [ACCORD, HH]), "--project", "helpful")
