@@ -142,8 +142,6 @@ class Attack:
     """Monotonic time at which it is given up."""
     finished: Sequence[int] = ()
     """Rounds that ended undisturbed under the receiver's eyes."""
-    servers: frozenset[str] = frozenset()
-    """Run folders of the model servers that answer for others, before and after."""
 
 
 def strike(
@@ -222,15 +220,13 @@ def look_at_people(attack: Attack, people: PeopleAtWork, findings: Findings) -> 
 
 
 def look_at_processes(attack: Attack, findings: Findings) -> None:
-    """No program runs when no round does, and no server for a model that was retired."""
+    """No program runs when no round does, and one server for each model that is live."""
     var, give_up = attack.site.var, time.monotonic() + SECONDS_TO_SETTLE
-    while time.monotonic() < give_up:
-        if not stray_programs(var) and model_servers(var) == attack.servers:
-            break
+    live = frozenset(f"deployment-{pk}" for pk in attack.site.live_deployments())
+    while time.monotonic() < give_up and (stray_programs(var) or model_servers(var) != live):
         time.sleep(0.5)
-    findings.orphans += stray_programs(var)
-    findings.orphans += sorted(model_servers(var) - attack.servers)
-    findings.problems += [f"{each} does not run any more" for each in attack.servers - model_servers(var)]
+    findings.orphans += [*stray_programs(var), *sorted(model_servers(var) - live)]
+    findings.problems += [f"{each} does not run any more" for each in sorted(live - model_servers(var))]
 
 
 def as_report(findings: Findings) -> dict[str, Any]:  # Any: JSON

@@ -175,6 +175,10 @@ class ChaosSite:
         )
         return {str(name).removeprefix(f"{slug}-"): str(content) for name, content in rows}
 
+    def live_deployments(self) -> list[int]:
+        """The ids of those that answer."""
+        return [int(pk) for (pk,) in self.query("SELECT id FROM registry_deployment WHERE state = 'live'")]
+
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, *arguments],

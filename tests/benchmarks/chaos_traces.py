@@ -24,10 +24,10 @@ def stray_programs(var: Path) -> list[str]:
 
 
 def model_servers(var: Path) -> frozenset[str]:
-    """The run folders of the servers that run."""
+    """The names of the run folders of the servers that run."""
     servers = running_programs(var, lambda module: module == SERVE)
     commands = [process.cmdline() for process in servers if is_alive(process)]
-    return frozenset(str(Path(command[-1]).parent) for command in commands if SERVE in command)
+    return frozenset(Path(command[-1]).parent.name for command in commands if SERVE in command)
 
 
 def processes_of(var: Path) -> list[str]:

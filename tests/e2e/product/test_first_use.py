@@ -32,7 +32,6 @@ from tests.benchmarks.chaos import (
 )
 from tests.benchmarks.chaos_kills import WEIGHTS
 from tests.benchmarks.chaos_site import ChaosSite, chaos_recipe
-from tests.benchmarks.chaos_traces import model_servers
 from tests.e2e.browser import Window, window
 from tests.e2e.product.recipes import toy_pretraining, toy_recipe, write_recipe
 from tests.e2e.product.stack import RunningStack
@@ -117,7 +116,6 @@ def test_a_round_whose_parts_are_killed_ends_with_the_same_weights_and_loses_not
         tokens=tokens,
         folder=tmp_path,
         until=until,
-        servers=model_servers(running_stack.var),
     )
     findings = Findings()
     strike(attack, arguments, chaos_recipe(SIZES["short"]), site.checkpoints(PROJECT), findings)
