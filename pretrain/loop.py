@@ -12,12 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from pretrain.checkpoints import (
@@ -27,13 +25,17 @@ from pretrain.checkpoints import (
     require_checkpoint_space,
     write_checkpoint,
 )
+from pretrain.loop_state import LoopConfig as LoopConfig
+from pretrain.loop_state import LoopResult as LoopResult
+from pretrain.loop_state import LoopState, Reporter, add_up
 from pretrain.processes import any_of, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
-from pretrain.run import EXIT_TERMINATED, ProgramConfig, ProgramError, RunFolder
+from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
 from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
+B_contra = TypeVar("B_contra", contravariant=True)
 
 LossFunction = Callable[[nn.Module, B], tuple[Tensor, dict[str, float]]]
 """This microbatch's share of the step's loss (normalisers over the whole step are already in the
@@ -48,7 +50,31 @@ class Microbatches(Protocol[B_co]):
     def __getitem__(self, place: int, /) -> B_co: ...
 
 
-PROGRESS_SECONDS = 1.0
+class Engine(Protocol[B_contra]):
+    """How a training's steps are computed and kept. The loop's own is one process, or FSDP over several;
+    `pretrain.parallel.engine` is a whole mesh."""
+
+    model: nn.Module
+
+    def gradients(self, microbatches: B_contra, config: LoopConfig) -> dict[str, float]:
+        """Add a step's gradients to the weights; its metrics with `loss`, alike in all processes."""
+        ...
+
+    def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
+        """The norm over the whole gradient, of which these are this process's parts."""
+        ...
+
+    def load(self, optimizer: torch.optim.Optimizer, config: LoopConfig) -> LoopState:
+        """Go on from the newest good checkpoint; a fresh state where there is none."""
+        ...
+
+    def save(self, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig) -> None:
+        """Write a checkpoint, or begin to."""
+        ...
+
+    def finish(self) -> None:
+        """Wait for a checkpoint that was begun."""
+        ...
 
 
 class NotFinite(ProgramError):
@@ -57,98 +83,6 @@ class NotFinite(ProgramError):
     def __init__(self, sentence: str, step: int) -> None:
         super().__init__(sentence)
         self.step = step
-
-
-class LoopConfig(ProgramConfig):
-    """The optimizer, its schedule, and how often the loop speaks and saves."""
-
-    num_steps: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    """Peak learning rate."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps of linear warm-up."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after the warm-up."""
-    final_fraction: float = Field(default=0.1, ge=0, le=1)
-    """The last step's learning rate as a part of the peak."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """On matrices only: never on norms and biases."""
-    beta2: float = Field(default=0.99, gt=0, lt=1)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    precision: Literal["fp32", "bf16", "pure_bf16"] = "fp32"
-    """bf16: autocast over fp32 weights. pure_bf16: the weights of the model given are bf16."""
-    checkpoint_seconds: float = Field(default=300, gt=0)
-    """How often to checkpoint for resuming."""
-    log_every: int = Field(default=10, ge=1)
-    """Steps between two rows of metrics; each row is the mean over its steps."""
-    seed: int = 0
-    """For what the model draws at random (dropout); batches have their own seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopResult:
-    """What a finished loop knows, over all its sittings."""
-
-    num_steps: int
-    seconds: float
-    """Time in the loop, all sittings together."""
-    final: dict[str, float]
-    """Mean of each metric and of `loss` over the last tenth of the steps."""
-    totals: dict[str, float]
-    """Sum of each metric over all steps, such as `num_tokens`."""
-
-
-@dataclass
-class LoopState:
-    """What a checkpoint holds besides weights and optimizer."""
-
-    step: int = 0
-    seconds: float = 0.0
-    totals: dict[str, float] = field(default_factory=dict)
-    final: dict[str, float] = field(default_factory=dict)
-
-    def add(self, metrics: dict[str, float], seconds: float, num_steps: int) -> None:
-        """Take in one step of `num_steps`."""
-        add_up(self.totals, metrics)
-        if self.step >= num_steps - num_final_steps(num_steps):
-            add_up(self.final, metrics)
-        self.step += 1
-        self.seconds += seconds
-
-    def result(self, num_steps: int) -> LoopResult:
-        """What the finished loop knows."""
-        final = {name: value / num_final_steps(num_steps) for name, value in self.final.items()}
-        return LoopResult(num_steps=self.step, seconds=self.seconds, final=final, totals=self.totals)
-
-
-class Reporter:
-    """Adds up metrics and tells them and the progress to the run folder at their times."""
-
-    def __init__(self, folder: RunFolder, config: LoopConfig, step: int) -> None:
-        self._folder = folder
-        self._config = config
-        self._started = self._spoke = time.perf_counter()
-        self._num_steps = 0
-        self._sums: dict[str, float] = {}
-        folder.progress(step, config.num_steps, "steps")
-
-    def report(self, step: int, metrics: dict[str, float], learning_rate: float) -> None:
-        """Take in one step's metrics, `step` steps being done."""
-        add_up(self._sums, metrics)
-        self._num_steps += 1
-        now = time.perf_counter()
-        finished = step == self._config.num_steps
-        if step % self._config.log_every == 0 or finished:
-            seconds = max(now - self._started, 1e-9)
-            means = {name: value / self._num_steps for name, value in self._sums.items()}
-            means["steps_per_second"] = self._num_steps / seconds
-            if "num_tokens" in self._sums:
-                means["tokens_per_second"] = self._sums["num_tokens"] / seconds
-            self._folder.metrics(step, learning_rate=learning_rate, **means)
-            self._started, self._num_steps, self._sums = now, 0, {}
-        if now - self._spoke >= PROGRESS_SECONDS or finished:
-            self._folder.progress(step, self._config.num_steps, "steps")
-            self._spoke = now
 
 
 def train(
@@ -171,18 +105,39 @@ def train(
     configuration.
     Exits with 143 after a checkpoint when the process is told to stop (SIGTERM).
     """
+    return train_with(
+        WholeEngine(model, loss, folder),
+        batch_at=batch_at,
+        config=config,
+        folder=folder,
+        learning_rate_at=learning_rate_at,
+        after_step=after_step,
+    )
+
+
+def train_with(
+    engine: Engine[B],
+    *,
+    batch_at: Callable[[int], B],
+    config: LoopConfig,
+    folder: RunFolder,
+    learning_rate_at: Callable[[int], float] | None = None,
+    after_step: Callable[[int], None] | None = None,
+) -> LoopResult:
+    """What `train` does, with the engine's model, gradients and checkpoints."""
     torch.manual_seed(config.seed)
-    model.train()
-    optimizer = make_optimizer(model, config)
-    state = load_checkpoint(folder, model, optimizer, config)
-    require_checkpoint_space(folder, weights_of(model), [w for w in model.parameters() if w.requires_grad])
+    engine.model.train()
+    optimizer = make_optimizer(engine.model, config)
+    state = engine.load(optimizer, config)
     rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
     reporter = Reporter(folder, config, state.step)
     last = now = time.perf_counter()
     with termination_flag() as terminated:
         while state.step < config.num_steps:
             rate = rate_at(state.step)
-            metrics = take_step(model, optimizer, batch_at(state.step), loss, rate, config)
+            optimizer.zero_grad(set_to_none=True)
+            metrics = engine.gradients(batch_at(state.step), config)
+            update(engine.model, engine.gradient_norm, optimizer, metrics, rate, config)
             check_finite(metrics, state.step, rate)
             before, now = now, time.perf_counter()
             state.add(metrics, now - before, config.num_steps)
@@ -193,10 +148,12 @@ def train(
             due = now - last >= config.checkpoint_seconds
             stopping, due = any_of([terminated.is_set(), due])
             if finished or stopping or due:
-                write_checkpoint(folder, state.step, checkpoint_of(model, optimizer, state, config))
+                engine.save(optimizer, state, config)
                 last = now
             if stopping and not finished:
+                engine.finish()
                 sys.exit(EXIT_TERMINATED)
+    engine.finish()
     return state.result(config.num_steps)
 
 
@@ -242,17 +199,37 @@ def take_step(
     config: LoopConfig,
 ) -> dict[str, float]:
     """One optimizer step over `microbatches`; returns the step's metrics with `loss` and `grad_norm`."""
+    optimizer.zero_grad(set_to_none=True)
+    metrics = gradients(model, microbatches, loss, config)
+    update(model, total_norm, optimizer, metrics, learning_rate, config)
+    return metrics
+
+
+def gradients(
+    model: nn.Module, microbatches: Microbatches[B], loss: LossFunction[B], config: LoopConfig
+) -> dict[str, float]:
+    """Add up the gradients of a step's microbatches; the metrics with `loss`, over all processes."""
     device = next(model.parameters()).device.type
     metrics = {"loss": 0.0}
-    optimizer.zero_grad(set_to_none=True)
     for place, counts in own_places(len(microbatches)):
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
             share, shares = call(model, loss, microbatches[place])
         (share if counts else 0 * share).backward()
         add_up(metrics, {"loss": share.item(), **shares} if counts else dict.fromkeys(shares, 0.0))
-    metrics = summed(metrics)
+    return summed(metrics)
+
+
+def update(
+    model: nn.Module,
+    norm_of: Callable[[list[Tensor]], Tensor],
+    optimizer: torch.optim.Optimizer,
+    metrics: dict[str, float],
+    learning_rate: float,
+    config: LoopConfig,
+) -> None:
+    """Clip the gradients and let the optimizer use them; adds `grad_norm` to the metrics."""
     trained = [weight for weight in model.parameters() if weight.grad is not None]
-    grad_norm = total_norm([weight.grad for weight in trained])
+    grad_norm = norm_of([weight.grad for weight in trained])
     nn.utils.clip_grads_with_norm_(trained, config.max_grad_norm, grad_norm)
     metrics["grad_norm"] = grad_norm.item()
     # An update with a gradient that is no number would spoil the weights: the caller raises instead.
@@ -260,7 +237,6 @@ def take_step(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
-    return metrics
 
 
 def check_finite(metrics: dict[str, float], step: int, learning_rate: float) -> None:
@@ -274,15 +250,35 @@ def check_finite(metrics: dict[str, float], step: int, learning_rate: float) -> 
             )
 
 
-def add_up(sums: dict[str, float], values: dict[str, float]) -> None:
-    """Add `values` to `sums`, name by name."""
-    for name, value in values.items():
-        sums[name] = sums.get(name, 0.0) + value
+class WholeEngine(Generic[B]):
+    """One process, or several that shard one model: checkpoints are whole files."""
 
+    def __init__(self, model: nn.Module, loss: LossFunction[B], folder: RunFolder) -> None:
+        self.model = model
+        self._loss = loss
+        self._folder = folder
 
-def num_final_steps(num_steps: int) -> int:
-    """The last tenth of the steps, over which the result's means are taken."""
-    return max(1, num_steps // 10)
+    def gradients(self, microbatches: Microbatches[B], config: LoopConfig) -> dict[str, float]:
+        """Microbatch after microbatch."""
+        return gradients(self.model, microbatches, self._loss, config)
+
+    def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
+        """Over whole or sharded gradients."""
+        return total_norm(gradients)
+
+    def load(self, optimizer: torch.optim.Optimizer, config: LoopConfig) -> LoopState:
+        """Also sees to it that the disk has room for what will be written."""
+        state = load_checkpoint(self._folder, self.model, optimizer, config)
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+        require_checkpoint_space(self._folder, weights_of(self.model), trained)
+        return state
+
+    def save(self, optimizer: torch.optim.Optimizer, state: LoopState, config: LoopConfig) -> None:
+        """The file is complete when this comes back."""
+        write_checkpoint(self._folder, state.step, checkpoint_of(self.model, optimizer, state, config))
+
+    def finish(self) -> None:
+        """Nothing is left to wait for."""
 
 
 def checkpoint_of(

@@ -1,0 +1,1 @@
+"""Training over many processes in four dimensions: tensor, context, pipeline and data parallelism."""
