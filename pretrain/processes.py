@@ -1,6 +1,6 @@
 """The processes of one training: who they are, what they add up and what they agree on.
 
-`python -m torch.distributed.run` starts them, all on one machine. A program started without it is the first
+`python -m torch.distributed.run` starts them, on one machine or several. A program started without it is the first
 of one process, for which everything here gives back what it is given.
 """
 
@@ -43,7 +43,7 @@ def process_group(expected: int) -> Iterator[None]:
         yield
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(dist.get_rank())
+        torch.cuda.set_device(dist.get_node_local_rank(dist.get_rank()))
     try:
         yield
     except RuntimeError as error:
@@ -62,7 +62,9 @@ def check_started(expected: int) -> None:
             f"it with `python -m torch.distributed.run --standalone --nproc-per-node {expected} -m …`, "
             "or change num_processes."
         )
-    if expected > 1 and torch.cuda.is_available() and torch.cuda.device_count() < expected:
+    if expected == 1 or not torch.cuda.is_available():
+        return
+    if dist.get_node_local_rank(dist.get_rank()) >= torch.cuda.device_count():
         raise ProgramError(
             f"num_processes is {expected} but there are {torch.cuda.device_count()} GPUs: "
             "lower it to one for each."

@@ -42,6 +42,8 @@ class Mesh:
 
 def make_mesh(plan: ParallelPlan) -> Mesh:
     """This process's mesh. All processes must call it."""
+    if not dist.is_initialized():  # a single process, started without torch's launcher
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     assert dist.get_world_size() == plan.num_processes, (dist.get_world_size(), plan)
     device_type = "cuda" if torch.cuda.is_available() else "cpu"
     ranks = torch.arange(plan.num_processes).view(plan.data, plan.pipeline, plan.context, plan.tensor)

@@ -1,0 +1,41 @@
+"""The configuration of `python -m pretrain.parallel.train run.json`. Pure: written by the web side, too."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from pretrain.parallel.plan import ParallelPlan
+from pretrain.parallel.schedule import TokenSchedule
+from pretrain.recipe import ModelRecipe
+from pretrain.run import ProgramConfig
+
+
+class ParallelConfig(ProgramConfig):
+    """A base model trained on a mesh of processes, from random weights.
+
+    Result: {"num_parameters", "num_steps", "num_tokens", "seconds", "loss", "mesh"}; the loss is nats per
+    token over the last tenth of the steps.
+    """
+
+    model: ModelRecipe
+    tokenizer: Path
+    """A tokenizer's folder, as `pretrain.tokenizer` saves it."""
+    corpus: Path
+    """A file or a folder of .jsonl and .txt files, gzip or not."""
+    out: Path
+    """The trained model as a checkpoint folder."""
+    plan: ParallelPlan = ParallelPlan()
+    schedule: TokenSchedule
+    seed: int
+    weight_decay: float = Field(default=0.1, ge=0)
+    beta2: float = Field(default=0.95, gt=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: products in bf16 over fp32 weights."""
+    num_threads: int = Field(default=1, ge=1)
+    """torch threads of each process."""
+    checkpoint_seconds: float = Field(default=300, gt=0)
+    """How often to begin a checkpoint."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps between two rows of metrics."""
