@@ -1,7 +1,7 @@
 """The processes of one training: who they are, what they add up and what they agree on.
 
-`python -m torch.distributed.run` starts them, on one machine or several. A program started without it is the first
-of one process, for which everything here gives back what it is given.
+`python -m torch.distributed.run` starts them, on one machine or several. A program started without it is
+the first of one process, for which everything here gives back what it is given.
 """
 
 import ctypes

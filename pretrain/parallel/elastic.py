@@ -9,6 +9,7 @@ and the size of every file. The two newest are kept.
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -186,10 +187,17 @@ def told_by(path: Path) -> dict[str, Any]:  # Any: JSON
 
 def load_whole(model: nn.Module, folder: RunFolder) -> None:
     """Put the newest checkpoint's weights into a whole model, in one process by itself."""
-    path = elastic_checkpoints(folder)[0]
-    weights = dict(model.named_parameters())
-    with explained(path):
-        dcp.load({f"weights.{n}": w.detach() for n, w in weights.items()}, checkpoint_id=path, no_dist=True)
+    weights = model.named_parameters()
+    load_alone(
+        {f"weights.{name}": weight.detach() for name, weight in weights}, elastic_checkpoints(folder)[0]
+    )
+
+
+def load_alone(tensors: dict[str, Tensor], path: Path) -> None:
+    """Fill whole tensors, by the names of `tensors_of`, from a checkpoint, in one process by itself."""
+    with explained(path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        dcp.load(tensors, checkpoint_id=path, no_dist=True)
 
 
 def discard_elastic(folder: RunFolder) -> None:

@@ -16,7 +16,7 @@ from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from pretrain.loop import LoopConfig, make_optimizer, train_with
-from pretrain.parallel.elastic import ElasticStore, elastic_checkpoints, standing
+from pretrain.parallel.elastic import ElasticStore, elastic_checkpoints, load_alone, standing
 from pretrain.parallel.engine import MeshEngine
 from pretrain.parallel.mesh import make_mesh
 from pretrain.parallel.plan import ParallelPlan
@@ -132,6 +132,7 @@ def train_on(
         ),
         config=loop_config(reading.num_steps, checkpoint_seconds),
         folder=folder,
+        learning_rate_at=reading.learning_rate_at,
         after_step=after_step,
     )
 
@@ -153,7 +154,7 @@ def tensors_in(path: Path) -> dict[str, Tensor]:
     checkpoint = elastic_checkpoints(RunFolder(path))[0]
     metadata = dcp.FileSystemReader(checkpoint).read_metadata().state_dict_metadata
     tensors = {name: torch.empty(found.size) for name, found in metadata.items()}
-    dcp.load(tensors, checkpoint_id=checkpoint, no_dist=True)
+    load_alone(tensors, checkpoint)
     return tensors
 
 
