@@ -31,7 +31,7 @@ from pretrain.loop_state import LoopState, Reporter, add_up
 from pretrain.processes import any_of, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
-from pretrain.sharding import call, gathered, load_optimizer, load_weights, total_norm, weights_of
+from pretrain.sharding import call, clip, gathered, load_optimizer, load_weights, total_norm, weights_of
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -230,7 +230,7 @@ def update(
     """Clip the gradients and let the optimizer use them; adds `grad_norm` to the metrics."""
     trained = [weight for weight in model.parameters() if weight.grad is not None]
     grad_norm = norm_of([weight.grad for weight in trained])
-    nn.utils.clip_grads_with_norm_(trained, config.max_grad_norm, grad_norm)
+    clip([weight.grad for weight in trained], config.max_grad_norm, grad_norm)
     metrics["grad_norm"] = grad_norm.item()
     # An update with a gradient that is no number would spoil the weights: the caller raises instead.
     if math.isfinite(metrics["grad_norm"]):

@@ -155,3 +155,15 @@ def total_norm(gradients: list[Tensor]) -> Tensor:
     """The norm over all gradients, whole or sharded."""
     norm = nn.utils.get_total_norm(gradients)
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+def clip(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
+    """Scale gradients of this norm down to `max_norm`, as `torch.nn.utils` does."""
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        local_part(gradient).mul_(scale)
+
+
+def local_part(tensor: Tensor) -> Tensor:
+    """What of a tensor lies in this process. Work on parts spares the dispatch of sharded tensors."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

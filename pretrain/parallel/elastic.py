@@ -21,13 +21,13 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from pretrain.checkpoints import NUM_KEPT, step_of
 from pretrain.disk import require_space
 from pretrain.loop import LoopConfig, LoopState
 from pretrain.processes import is_first, summed, wait_for_all
 from pretrain.run import ProgramError, RunFolder, sync_folder, write_atomically
+from pretrain.sharding import local_part
 
 PATTERN = "elastic-*"
 TOLD = "training.json"
@@ -143,7 +143,7 @@ class ElasticStore:
 
     def _require_space(self, weights: dict[str, nn.Parameter]) -> None:
         """Raise ProgramError unless the disk has room for the checkpoints of this training."""
-        own = [weight.to_local() if isinstance(weight, DTensor) else weight for weight in weights.values()]
+        own = [local_part(weight) for weight in weights.values()]
         needed = summed({"bytes": float(sum(3 * w.numel() * w.element_size() for w in own))})["bytes"]
         missing = NUM_KEPT - len(elastic_checkpoints(self._folder))
         if is_first() and missing > 0:

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleInterleaved1F1B
+from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import loss_parallel
 
 from pretrain.loop import LoopConfig, LoopState
@@ -20,7 +21,7 @@ from pretrain.parallel.mesh import Mesh
 from pretrain.parallel.plan import layers_of_stages
 from pretrain.parallel.stage import Stage, make_stage
 from pretrain.processes import summed
-from pretrain.sharding import total_norm
+from pretrain.sharding import local_part
 from pretrain.stream import Rows
 
 Pipeline = Schedule1F1B | ScheduleInterleaved1F1B
@@ -55,14 +56,16 @@ class MeshEngine:
         told = sum(loss.item() for loss in losses) if self._mesh.tells_loss else 0.0
         return {**summed({"loss": told}), "num_tokens": float(rows.num_targets)}
 
-    def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
+    def gradient_norm(self, gradients: list[DTensor]) -> Tensor:
         """The norm over the gradients of all stages."""
-        norm = total_norm(gradients)
-        if self._mesh.plan.pipeline > 1:
-            square = norm.square()
-            dist.all_reduce(square, group=self._mesh.pipeline_group)
-            norm = square.sqrt()
-        return norm
+        squares = []
+        for gradient in gradients:
+            # The parts in all processes make up the whole, but norms' weights are alike in a tensor group.
+            alike = self._mesh.plan.tensor if gradient.placements[-1].is_replicate() else 1
+            squares.append(local_part(gradient).square().sum() / alike)
+        square = torch.stack(squares).sum()
+        dist.all_reduce(square)
+        return square.sqrt()
 
     def load(self, optimizer: torch.optim.Optimizer, config: LoopConfig) -> LoopState:
         """Go on from the newest checkpoint, of whatever mesh."""

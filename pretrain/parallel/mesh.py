@@ -54,7 +54,6 @@ def make_mesh(plan: ParallelPlan) -> Mesh:
         mesh_dim_names=("pipeline", "data", "context", "tensor"),
     )
     shards = devices["data", "context"]._flatten(SHARDS)
-    devices["data", "context", "tensor"]._flatten("stage")  # norms are then added up in one go
     return Mesh(
         plan=plan,
         device=torch.device(device_type),

@@ -61,15 +61,15 @@ def _be_one_of(
     function(*arguments)
 
 
-def whole_model() -> nn.Module:
-    """Four layers, four heads that share two of keys and values, weights always alike."""
+def whole_model(num_layers: int = 2) -> nn.Module:
+    """Four heads that share two of keys and values, weights always alike."""
     torch.manual_seed(0)
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
             hidden_size=32,
             intermediate_size=96,
-            num_hidden_layers=4,
+            num_hidden_layers=num_layers,
             num_attention_heads=4,
             num_key_value_heads=2,
             max_position_embeddings=64,
@@ -77,6 +77,11 @@ def whole_model() -> nn.Module:
             pad_token_id=2,
         )
     )
+
+
+def num_layers(plan: ParallelPlan) -> int:
+    """Of the model that is trained on a mesh: a layer a stage is enough, and two are one's least."""
+    return max(2, plan.num_stages)
 
 
 def documents(count: int = 60) -> list[list[int]]:
@@ -121,7 +126,9 @@ def train_on(
     reading = Reading(schedule, found.step, found.num_tokens)
     data = stream()
     engine = MeshEngine(
-        whole_model(), make_mesh(plan), ElasticStore(folder, reading.tokens_before, {"seed": 7})
+        whole_model(num_layers(plan)),
+        make_mesh(plan),
+        ElasticStore(folder, reading.tokens_before, {"seed": 7}),
     )
     train_with(
         engine,
@@ -141,7 +148,7 @@ def save_again(plan: ParallelPlan, found: Path, path: Path) -> None:
     """Load the checkpoint of `found` on another mesh and save it from there to `path`."""
     folders = (RunFolder(found), RunFolder(path))
     before, after = (ElasticStore(folder, lambda step: step * TOKENS, {"seed": 7}) for folder in folders)
-    engine = MeshEngine(whole_model(), make_mesh(plan), before)
+    engine = MeshEngine(whole_model(num_layers(plan)), make_mesh(plan), before)
     optimizer = make_optimizer(engine.model, loop_config(1))
     state = engine.load(optimizer, loop_config(1))
     assert state.step
