@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pretrain.checkpoints import NUM_KEPT, step_of
 from pretrain.disk import require_space
-from pretrain.loop import LoopConfig, LoopState
+from pretrain.loop_state import LoopConfig, LoopState
 from pretrain.processes import is_first, summed, wait_for_all
 from pretrain.run import ProgramError, RunFolder, sync_folder, write_atomically
 from pretrain.sharding import local_part

@@ -6,6 +6,7 @@ process's parts of the weights, the step's loss, and checkpoints that any other 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,7 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleIn
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import loss_parallel
 
-from pretrain.loop import LoopConfig, LoopState
+from pretrain.loop_state import LoopConfig, LoopState
 from pretrain.parallel.context import own_tokens
 from pretrain.parallel.elastic import ElasticStore
 from pretrain.parallel.mesh import Mesh
@@ -24,7 +25,7 @@ from pretrain.processes import summed
 from pretrain.sharding import local_part
 from pretrain.stream import Rows
 
-Pipeline = Schedule1F1B | ScheduleInterleaved1F1B
+Pipeline: TypeAlias = "Schedule1F1B | ScheduleInterleaved1F1B"
 
 
 class MeshEngine:
