@@ -106,9 +106,12 @@ def model_comparison_cancel(comparison: ModelComparison, *, actor: User) -> None
 
 
 def model_comparisons_advance() -> None:
-    """Queue what waits, ask again where a message was lost, take back what a dead worker held."""
+    """Queue what waits, ask again where a message was lost, take back what a dead worker held.
+
+    All programs of no round: those of predictions as well.
+    """
     now = timezone.now()
-    programs = Program.objects.filter(model_comparison__isnull=False)
+    programs = Program.objects.filter(stage=None)
     lost = Q(state=State.RUNNING, lease_expires_at__lt=now)
     programs.filter(lost, num_lost__gte=MAX_LOST - 1).update(
         state=State.FAILED, finished_at=now, error=f"Its worker vanished {MAX_LOST} times."

@@ -92,3 +92,20 @@ class SampledAnswer(Record):
     sample: int
     content: str
     reward: float
+
+
+class ShownPair(Record):
+    """A comparison as a reward model reads it."""
+
+    id: int
+    context: tuple[Message, ...]
+    left: str
+    right: str
+
+
+class Prediction(Record):
+    """What a reward model says of a comparison."""
+
+    id: int
+    left: float = Field(ge=0, le=1)
+    """The probability that left is preferred."""

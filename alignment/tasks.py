@@ -15,7 +15,8 @@ from alignment.forecast.trials import speed_trial_run
 from alignment.messages import rounds_advance_send
 from alignment.metrics_export.exporting import program_export as export_metrics
 from alignment.model_comparing import model_comparisons_advance
-from alignment.models import Program, Round, Stage
+from alignment.models import PredictionRun, Program, Round, Stage
+from alignment.predicting import predictions_keep, predictions_plan
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
@@ -48,6 +49,7 @@ def worker_started(**_about: object) -> None:
 def watch() -> None:
     """The clock's slow tick: tell admins of rounds that stand still, and of a disk that is nearly full."""
     watch_rounds_and_disk()
+    predictions_plan()
 
 
 @shared_task
@@ -57,6 +59,9 @@ def program_run(program_id: int, attempt: int) -> None:
     if program is not None:
         run_program(program)
         program_release(program)
+        run = PredictionRun.objects.filter(program=program, program__state=Program.State.FINISHED).first()
+        if run is not None:
+            predictions_keep(run)
         rounds_advance_send()
         export_metrics(program)
 

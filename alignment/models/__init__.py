@@ -4,6 +4,7 @@ from alignment.models.artifact import Artifact, Content
 from alignment.models.forecast import RoundForecast, SpeedTrial
 from alignment.models.gate_pair import GatePair
 from alignment.models.model_comparison import ModelComparison
+from alignment.models.prediction_run import PredictionRun
 from alignment.models.program import Program
 from alignment.models.round import Round, Snapshot, Stage
 
@@ -12,6 +13,7 @@ __all__ = [
     "Content",
     "GatePair",
     "ModelComparison",
+    "PredictionRun",
     "Program",
     "Round",
     "RoundForecast",

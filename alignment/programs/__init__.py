@@ -15,6 +15,7 @@ from alignment.programs.averaging import (
     TiesMethod,
 )
 from alignment.programs.evaluation import HARNESS_TABLE, EvaluationConfig, HarnessConfig, OutsideJudgeConfig
+from alignment.programs.predicting import PREDICTIONS, PredictConfig
 from alignment.programs.quality import JudgeConfig, QualityConfig
 from alignment.programs.sampling import (
     EngineConfig,
@@ -35,6 +36,7 @@ from alignment.programs.training import (
 
 __all__ = [
     "HARNESS_TABLE",
+    "PREDICTIONS",
     "AverageConfig",
     "AverageMethod",
     "DpoConfig",
@@ -50,6 +52,7 @@ __all__ = [
     "OptimizerConfig",
     "OutsideJudgeConfig",
     "Precision",
+    "PredictConfig",
     "QualityConfig",
     "RejectionConfig",
     "RewardConfig",

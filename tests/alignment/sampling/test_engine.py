@@ -8,16 +8,19 @@ import torch
 
 from alignment.canary import Canary, read_canary
 from alignment.encoding import encode_sft
-from alignment.programs import SamplingConfig
+from alignment.length_control import sigmoid
+from alignment.programs import PREDICTIONS, PredictConfig, SamplingConfig
 from alignment.quality.examples import examples_from_candidates
-from alignment.records import Candidate, SftExample
+from alignment.records import Candidate, Prediction, SftExample, ShownPair
 from alignment.sampling.candidates import candidate_set
 from alignment.sampling.engine import PolicyEngine, RewardEngine, prompt_seed
+from alignment.sampling.predicting import predictions, run
 from alignment.training.attention import use_planned_attention
 from alignment.training.forward import target_logprobs
 from alignment.training.rows import Row, language_rows
-from annotation.records import Message
+from annotation.records import Message, write_records
 from pretrain.checkpoint_folder import load_causal_lm
+from pretrain.run import RunFolder
 from tests.alignment.sampling.conftest import ENGINE, Models
 from tests.alignment.sampling.factories import make_draw, make_prompts
 from tests.alignment.sampling.model_factories import make_overfit_policy, transformers_rewards
@@ -113,6 +116,27 @@ def test_rewards_are_those_of_transformers(reward_engine: RewardEngine, models: 
 
     assert rewards == pytest.approx(expected, abs=1e-4)
     assert len(set(rewards)) == 3
+
+
+def test_predictions_are_the_rewards_difference_over_the_temperature(
+    reward_engine: RewardEngine, models: Models
+) -> None:
+    left, right = transformers_rewards(models.reward_model, CONTEXT, ["4", "I will not say."])
+    pair = ShownPair(id=7, context=CONTEXT, left="4", right="I will not say.")
+    (told,) = predictions(reward_engine, [pair], 2.0)
+    assert (told.id, told.left) == (7, pytest.approx(sigmoid((left - right) / 2.0), abs=1e-4))
+
+
+def test_predictions_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    pairs = [ShownPair(id=number, context=CONTEXT, left="a", right="b") for number in (1, 2)]
+    write_records(tmp_path / "pairs.jsonl", pairs)
+    folder.path.mkdir()
+    lines = [Prediction(id=number, left=0.25).model_dump_json() for number in (1, 2)]
+    (folder.path / PREDICTIONS).write_text("\n".join([*lines, lines[0][:5]]))
+    run(PredictConfig(reward_model=Path("/nowhere"), comparisons=tmp_path / "pairs.jsonl"), folder)
+    assert folder.read_result() == {"num_comparisons": 2}
+    assert (folder.path / PREDICTIONS).read_text().splitlines() == lines
 
 
 def test_log_probabilities_of_training_are_the_engines(policy_engine: PolicyEngine, models: Models) -> None:
