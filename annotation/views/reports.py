@@ -17,12 +17,14 @@ from annotation.agreement.people import Person
 from annotation.figures.charts import StackedBars, stacked_bars
 from annotation.figures.check_figures import checked_people
 from annotation.figures.edits_again import edits_again, edits_again_named, edits_again_total
+from annotation.figures.predicted import predicted_agreement
 from annotation.figures.quality import ProjectQuality, project_quality
 from annotation.figures.reason_counts import reason_counts
 from annotation.figures.reports import Report, project_report, rounds_judged
 from annotation.figures.safety_counts import safety_counts
 from annotation.figures.wait_charts import wait_context
 from annotation.judging_words import STRENGTHS
+from annotation.models import OverlapMode
 from annotation.permissions import ADMINISTER, REVIEW, project_for
 from annotation.views.projects import project_frame
 
@@ -66,6 +68,8 @@ def project_quality_page(request: HttpRequest, slug: str) -> HttpResponse:
             for pair in found.figures.pairs
         ]
         context |= {"quality": found.figures, "people": _people(found), "pairs": pairs}
+        if project.overlap_mode == OverlapMode.ADAPTIVE:
+            context["predicted"] = predicted_agreement(project)
     return render(request, "annotation/project_quality.html", context)
 
 

@@ -4,9 +4,13 @@ import random
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
 
 from accounts.errors import Invalid
+from accounts.models import Role, User
+from accounts.services import user_create
 from annotation.agreement.certainty import Vote, left_is_better, majority_certainty
+from annotation.figures.predicted import predicted_agreement
 from annotation.models import Comparison, Membership, Project
 from annotation.services.overlap import predictions_set, reliabilities_learn
 from tests.annotation.factories import Annotator, make_annotator, make_comparison, make_project
@@ -168,3 +172,24 @@ def test_predictions_are_kept_of_open_comparisons_alone(project: Project) -> Non
     assert inside.predicted == 0.25
     with pytest.raises(Invalid, match="between 0 and 1"):
         predictions_set(project, {inside.pk: 1.5})
+
+
+@pytest.mark.django_db
+def test_admins_see_how_far_people_and_the_reward_model_agree(project: Project, client: Client) -> None:
+    ann = Annotator(make_annotator(project))
+    for number, predicted in enumerate((0.9, 0.9, 0.2)):
+        comparison = make_comparison(project, f"question {number}")
+        ann.judge(ann.next(project), preferred="left" if number else "right")
+        Comparison.objects.filter(pk=comparison.pk).update(predicted=predicted)
+    found = predicted_agreement(project)
+    assert found is not None
+    assert (found.overall.num, round(found.overall.value, 2)) == (3, 0.33)
+    assert [(row.question, row.expected) for row in found.disagreements] == [
+        ("question 0", 0.9),
+        ("question 2", pytest.approx(0.8)),
+    ]
+    client.force_login(user_create(username="lead", role=Role.ADMIN))
+    text = client.get(f"/projects/{project.slug}/quality/").content.decode()
+    assert "People and the reward model" in text and "question 2" in text
+    client.force_login(User.objects.get(username="ann"))
+    assert client.get(f"/projects/{project.slug}/quality/").status_code == 403

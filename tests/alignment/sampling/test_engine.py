@@ -124,7 +124,8 @@ def test_predictions_are_the_rewards_difference_over_the_temperature(
     left, right = transformers_rewards(models.reward_model, CONTEXT, ["4", "I will not say."])
     pair = ShownPair(id=7, context=CONTEXT, left="4", right="I will not say.")
     (told,) = predictions(reward_engine, [pair], 2.0)
-    assert (told.id, told.left) == (7, pytest.approx(sigmoid((left - right) / 2.0), abs=1e-4))
+    assert told.id == 7
+    assert told.left == pytest.approx(sigmoid((left - right) / 2.0), abs=1e-4)
 
 
 def test_predictions_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
