@@ -1,7 +1,6 @@
-"""Personal data in texts: detectors by kind, and placeholders in their stead. Pure, and without a model."""
+"""Personal data in prompts and dialogs, found and masked as in any text: `pretrain.personal_data`."""
 
-from annotation.privacy.detectors import find
-from annotation.privacy.finding import Finding, Kind
-from annotation.privacy.masking import Masker, mask_messages
+from annotation.privacy.messages import mask_messages
+from pretrain.personal_data import Finding, Kind, Masker, find
 
 __all__ = ["Finding", "Kind", "Masker", "find", "mask_messages"]

@@ -4,10 +4,10 @@ Own patterns, for the libraries that do this want a language model (Presidio: sp
 alone; each pattern and check names its source where it stands. Names of people and places are not found.
 """
 
-from annotation.privacy.addresses import emails, ip_addresses
-from annotation.privacy.credentials import credentials
-from annotation.privacy.finding import Finding
-from annotation.privacy.numbers import cards, cn_ids, ibans, phones, us_ssns
+from pretrain.personal_data.addresses import emails, ip_addresses
+from pretrain.personal_data.credentials import credentials
+from pretrain.personal_data.finding import Finding
+from pretrain.personal_data.numbers import cards, cn_ids, ibans, phones, us_ssns
 
 DETECTORS = (credentials, ibans, cn_ids, cards, emails, us_ssns, ip_addresses, phones)
 """The surer first: where two find the same characters, the earlier one is right."""

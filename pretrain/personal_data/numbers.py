@@ -8,8 +8,8 @@ Chinese mobile), else only right after a word such as "phone".
 import re
 from collections.abc import Iterator
 
-from annotation.privacy.checksums import IBAN_LENGTHS, is_card, is_cn_id, is_iban, is_us_ssn
-from annotation.privacy.finding import Finding, Kind
+from pretrain.personal_data.checksums import IBAN_LENGTHS, is_card, is_cn_id, is_iban, is_us_ssn
+from pretrain.personal_data.finding import Finding, Kind
 
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Z]{2})\d{2}[ ]?[A-Z0-9]{4}")
 _CARD = re.compile(r"(?<![\d.,$€£¥-])\d(?:\d{12,18}|[\d -]{14,22})(?<=\d)(?![\d]|[.,]\d)")

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from annotation.privacy.finding import Finding, Kind
+from pretrain.personal_data.finding import Finding, Kind
 
 # ASCII alone bounds it: in Chinese text no space stands before an address.
 _EMAIL = re.compile(

@@ -1,4 +1,4 @@
-"""Placeholders in the stead of personal data: the same value gets the same one, all through a dialog.
+"""Placeholders in the stead of personal data: the same value gets the same one, all through a text or a dialog.
 
 masker = Masker()
 masker.mask("Write to ann@example.org or bo@example.org. ann@example.org is faster.")
@@ -9,15 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from annotation.privacy.detectors import find
-from annotation.privacy.finding import Kind
-from annotation.records import Message
+from pretrain.personal_data.detectors import find
+from pretrain.personal_data.finding import Kind
 
 PLACEHOLDER = re.compile(r"\[(" + "|".join(Kind) + r")_(\d{1,6})\]")
 
 
 class Masker:
-    """Masks the texts of one prompt or dialog, one after the other."""
+    """Masks the texts of one document, prompt or dialog, one after the other."""
 
     def __init__(self, *, after: Iterable[str] = ()) -> None:
         """`after` are texts that stand before those to mask: their placeholders are not given out again."""
@@ -50,8 +49,3 @@ class Masker:
         for match in PLACEHOLDER.finditer(text):
             kind = Kind(match[1])
             self._last[kind] = max(self._last[kind], int(match[2]))
-
-
-def mask_messages(messages: Iterable[Message], masker: Masker) -> tuple[Message, ...]:
-    """The messages with placeholders; `masker` counts them."""
-    return tuple(message.model_copy(update={"content": masker.mask(message.content)}) for message in messages)

@@ -6,7 +6,7 @@ The forms are those that the services document for scanners of secrets.
 import re
 from collections.abc import Iterator
 
-from annotation.privacy.finding import Finding, Kind
+from pretrain.personal_data.finding import Finding, Kind
 
 _KEYS = re.compile(
     r"(?<![A-Za-z0-9_-])(?:"
