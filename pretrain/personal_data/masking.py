@@ -1,4 +1,4 @@
-"""Placeholders in the stead of personal data: the same value gets the same one, all through a text or a dialog.
+"""Placeholders in the stead of personal data: the same value gets the same one all through a dialog.
 
 masker = Masker()
 masker.mask("Write to ann@example.org or bo@example.org. ann@example.org is faster.")

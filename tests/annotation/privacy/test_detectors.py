@@ -7,7 +7,7 @@ import pytest
 
 from annotation.privacy import Kind, find
 from pretrain.personal_data.checksums import is_card, is_cn_id, is_iban, is_luhn, is_us_ssn
-from tests.pretrain.personal_data.labelled import HARD, MARKED
+from tests.annotation.privacy.labelled import HARD, MARKED
 
 MARK = re.compile(r"⟦([A-Z_]+)\|(.*?)⟧", re.S)
 Spans = set[tuple[str, int, int]]
