@@ -61,12 +61,12 @@ class Signer:
         self._hasher = WordHasher()
 
     @cached_property
-    def _permutations(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    def _permutations(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Odd factors and addends, (H, 1)."""
         num_hashes = self.recipe.bands * self.recipe.rows
         draw = np.random.Generator(np.random.PCG64(self.recipe.seed))
-        numbers = draw.integers(0, 2**64, size=(2, num_hashes, 1), dtype=np.uint64)
-        return numbers[0] | np.uint64(1), numbers[1]
+        numbers = draw.integers(0, 2**32, size=(2, num_hashes, 1), dtype=np.uint32)
+        return numbers[0] | np.uint32(1), numbers[1]
 
     def shingles(self, segments: Segments) -> NDArray[np.uint64]:
         """The distinct word n-grams as 64-bit numbers; a text of fewer words is one, an empty one none."""
@@ -78,12 +78,14 @@ class Signer:
         shingles_S = self.shingles(segments)
         if not len(shingles_S):
             return None
+        codes = (shingles_S >> np.uint64(32)).astype(np.uint32)
         factors, addends = self._permutations
-        lowest = np.full(len(factors), np.iinfo(np.uint64).max, dtype=np.uint64)
-        for start in range(0, len(shingles_S), SHINGLES_AT_ONCE):
-            hashed = shingles_S[start : start + SHINGLES_AT_ONCE] * factors + addends
+        lowest = np.full(len(factors), np.iinfo(np.uint32).max, dtype=np.uint32)
+        for start in range(0, len(codes), SHINGLES_AT_ONCE):
+            hashed = codes[start : start + SHINGLES_AT_ONCE] * factors
+            hashed += addends
             np.minimum(lowest, hashed.min(axis=1), out=lowest)
-        return (lowest >> np.uint64(32)).astype(np.uint32)
+        return lowest
 
     def band_keys(self, signatures_NH: NDArray[np.uint32], band: int) -> NDArray[np.uint64]:
         """(N,): one number for the hashes of one band."""

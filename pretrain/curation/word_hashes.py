@@ -4,38 +4,37 @@ Words are hashed with BLAKE2b, runs as polynomials modulo 2^64, finished with Sp
 """
 
 import hashlib
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.curation.words import Segments
+from pretrain.curation.words import Segments, split_piece
 
 Hashes = NDArray[np.uint64]
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 """Of the polynomials: odd, from the golden ratio."""
-SIGN = 0
-"""The number of what is no word; a word has it once in 2^64."""
-MAX_KNOWN_WORDS = 1_000_000
-"""Hashes of words that are kept; then begun anew, so that memory is bounded."""
+MAX_KNOWN = 1_000_000
+"""Pieces of text whose hashes are kept; then begun anew, so that memory is bounded."""
 
 
 class WordHasher:
     """Hashes words and remembers them, for most stand in many documents."""
 
     def __init__(self) -> None:
-        self._hash_of: dict[str, int] = {}
+        self._hashes_of: dict[str, tuple[int, ...]] = {}
 
     def hashes(self, segments: Segments) -> Hashes:
         """Those of the words in lower case, in order; signs are passed over."""
-        known = self._hash_of
-        if len(known) > MAX_KNOWN_WORDS:
+        known = self._hashes_of
+        if len(known) > MAX_KNOWN:
             known.clear()
-        words = segments.lowered_words
-        for word in set(words).difference(known):
-            known[word] = word_hash(word) if word[0].isalnum() else SIGN
-        hashes = np.fromiter(map(known.__getitem__, words), dtype=np.uint64, count=len(words))
-        return hashes[hashes != SIGN]
+        pieces = segments.text.lower().split()
+        for piece in set(pieces).difference(known):
+            words = split_piece(piece)
+            known[piece] = tuple(word_hash(word) for word in words if word[0].isalnum())
+        return np.fromiter(chain.from_iterable(map(known.__getitem__, pieces)), dtype=np.uint64)
 
 
 def word_hash(word: str) -> int:

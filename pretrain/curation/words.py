@@ -39,11 +39,6 @@ class Segments:
         return split_words(self.text)
 
     @cached_property
-    def lowered_words(self) -> list[str]:
-        """All words and signs in lower case."""
-        return split_words(self.text.lower())
-
-    @cached_property
     def _numbered(self) -> tuple[NDArray[np.int64], list[str]]:
         vocabulary = list(dict.fromkeys(self.words))
         numbers = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
