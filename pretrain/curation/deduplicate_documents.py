@@ -7,6 +7,7 @@ pass: documents out.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def run(config: DeduplicateDocumentsConfig, folder: RunFolder) -> None:
     signer = Signer(config.recipe)
     index = folder.path / f"index-{signer.recipe.fingerprint()}"
     tables = [
-        kept_array(index, shard, lambda shard=shard: signed(shard, signer))
+        kept_array(index, shard, partial(signed, shard, signer))
         for shard in with_progress(shards, folder, "shards read")
     ]
     marks = Marks([shard.name for shard in shards])
@@ -90,7 +91,7 @@ def language_rows(
     own = [np.flatnonzero(table["language"] == np.uint64(language)) for table in tables]
     num = sum(map(len, own))
     path = folder / f".signatures-{language:016x}.npy.writing"
-    signatures: Any = open_memmap(  # Any: numpy leaves it untyped
+    signatures: Any = open_memmap(  # type: ignore[no-untyped-call]  # Any: numpy leaves it untyped
         path, mode="w+", dtype=np.uint32, shape=(num, tables[0].dtype["signature"].shape[0])
     )
     rows = np.empty(num, dtype=ROW)

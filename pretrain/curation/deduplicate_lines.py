@@ -9,6 +9,7 @@ out without those lines; a document that has no line left is dropped.
 
 import hashlib
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +46,13 @@ def run(config: DeduplicateLinesConfig, folder: RunFolder) -> None:
     shards = shard_paths(config.documents)
     num_documents: Counter[int] = Counter()
     for shard in with_progress(shards, folder, "shards read"):
-        counts = kept_array(folder.path / "documents", shard, lambda shard=shard: document_counts(shard))
+        counts = kept_array(folder.path / "documents", shard, partial(document_counts, shard))
         num_documents.update(dict(zip(counts["language"].tolist(), counts["num"].tolist(), strict=True)))
     num_buckets = {code: -(-num // config.bucket_documents) for code, num in num_documents.items()}
     layout = hashlib.sha256(repr(sorted(num_buckets.items())).encode()).hexdigest()[:16]
     tables: defaultdict[Key, list[NDArray[np.void]]] = defaultdict(list)
     for shard in with_progress(shards, folder, "shards counted"):
-        table = kept_array(
-            folder.path / f"lines-{layout}", shard, lambda shard=shard: shard_lines(shard, num_buckets)
-        )
+        table = kept_array(folder.path / f"lines-{layout}", shard, partial(shard_lines, shard, num_buckets))
         starts = np.flatnonzero(
             np.concatenate(
                 [

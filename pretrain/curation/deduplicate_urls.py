@@ -6,6 +6,7 @@ marked. Last pass: documents out. Documents without an address all stay.
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def run(config: DeduplicateUrlsConfig, folder: RunFolder) -> None:
     """Index, choose, write."""
     shards = shard_paths(config.documents)
     tables = [
-        kept_array(folder.path / "index", shard, lambda shard=shard: url_rows(shard))
+        kept_array(folder.path / "index", shard, partial(url_rows, shard))
         for shard in with_progress(shards, folder, "shards read")
     ]
     marks = Marks([shard.name for shard in shards])

@@ -96,7 +96,7 @@ class ShardWriter:
     ) -> None:
         try:
             if kind is None:
-                self._stream.close()
+                self._stream.close()  # type: ignore[no-untyped-call]
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()

@@ -35,8 +35,12 @@ def kept_array(
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
-    mode = None if path.stat().st_size < MAPPED_BYTES else "r"
-    return np.load(path, mmap_mode=mode, allow_pickle=False)
+    array: NDArray[Any] = (  # Any: as above
+        np.load(path, allow_pickle=False)
+        if path.stat().st_size < MAPPED_BYTES
+        else np.load(path, mmap_mode="c", allow_pickle=False)  # what is changed stays in memory
+    )
+    return array
 
 
 class Marks:
