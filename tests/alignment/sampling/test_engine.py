@@ -132,7 +132,6 @@ def test_predictions_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     pairs = [ShownPair(id=number, context=CONTEXT, left="a", right="b") for number in (1, 2)]
     write_records(tmp_path / "pairs.jsonl", pairs)
-    folder.path.mkdir()
     lines = [Prediction(id=number, left=0.25).model_dump_json() for number in (1, 2)]
     (folder.path / PREDICTIONS).write_text("\n".join([*lines, lines[0][:5]]))
     run(PredictConfig(reward_model=Path("/nowhere"), comparisons=tmp_path / "pairs.jsonl"), folder)
