@@ -10,15 +10,14 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import ElementNode, HTMLTree
 
-MAYBE_FORMULAS = re.compile(
-    r"<math|math/tex|katex|mathjax|<img[^>]+(?:latex|\btex\b|alt=[\"'][^\"']*\\)", re.I
-)
+MARKS = ("<math", "math/tex", "katex", "latex", 'alt="\\', 'alt="$', "mwe-math", 'alt="{\\')
 """Without any of these a page has no formulas to rescue."""
 FORMULAS = 'script[type^="math/tex"], .katex, math, img[alt]'
 RENDERED = ".MathJax_Preview, .MathJax, .MathJax_Display, .MathJax_SVG, .MathJax_CHTML, mjx-assistive-mml"
 """What MathJax drew beside the source that it left in the page."""
 TEX_ANNOTATION = 'annotation[encoding="application/x-tex"]'
-FORMULA_IMAGE = re.compile(r"latex|\btex\b|math|formula|equation", re.I)
+FORMULA_CLASSES = {"latex", "tex", "math"}
+"""Of images whose `alt` is a formula also without a backslash."""
 STYLE = re.compile(r"^\{\\(?:displaystyle|textstyle)\s*(.*)\}$", re.S)
 """Wikipedia's wrapping."""
 BLANK = re.compile(r"[ \t]+$", re.M)
@@ -39,7 +38,7 @@ def decoded(body: bytes, charset: str | None) -> str:
 def html_text(html: str) -> str:
     """The main text of a page."""
     tree = HTMLTree.parse(html)
-    if MAYBE_FORMULAS.search(html):
+    if any(mark in html for mark in MARKS):
         write_out_formulas(tree)
     text = extract_plain_text(tree, preserve_formatting=True, main_content=True, alt_texts=True)
     return BLANK.sub("", text).strip()
@@ -68,8 +67,8 @@ def source(node: ElementNode) -> str:
         tex, display = node.text, "mode=display" in (node.getattr("type") or "")
     elif node.tag == "img":
         tex = node.getattr("alt") or ""
-        told = f"{node.getattr('class') or ''} {node.getattr('src') or ''}"
-        if "\\" not in tex and not (tex and FORMULA_IMAGE.search(told)):
+        classes = set((node.getattr("class") or "").lower().split())
+        if "\\" not in tex and not classes & FORMULA_CLASSES:
             return ""
     else:
         annotation = node.query_selector(TEX_ANNOTATION)

@@ -161,3 +161,8 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
     for body in (b"", b"\xff\xfe\x00", b"<" * 5000, b"<div>" * 5000, bytes(range(256)) * 20):
         page_text(body)
         page_text(body, "no-such-encoding")
+
+
+def test_pictures_that_are_no_formulas_are_not_taken_for_some() -> None:
+    page = f'<img alt="an avatar" src="/mathforum/latex.png"><math alttext="x"></math>{PROSE}'
+    assert "$an avatar$" not in html_text(f"<body><main>{page}</main>")
