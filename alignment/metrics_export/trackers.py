@@ -4,6 +4,7 @@ Each tracker takes a run's rows under a name and returns the key under which the
 """
 
 import importlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class WeightsAndBiases:
         """See Tracker."""
         wandb = _client("wandb", "WANDB_PROJECT")
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = key or str(wandb.util.generate_id())
+        key = key or secrets.token_hex(8)  # any string that the project does not have yet
         begun = wandb.init(
             project=self.project,
             id=key,
