@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from accounts.models import Role, User
 from accounts.services import user_create
-from alignment import advancing, control, services
+from alignment import advancing, control, dry_run, services
 from alignment.models import Stage
 from alignment.stages import StageDefinition
 from alignment.stages.plan import checkpoint_out, program_add
@@ -39,7 +39,9 @@ class World:
             StageDefinition(name=Stage.Name.DEPLOY, start=lambda stage: None),
         )
         monkeypatch.setattr(services, "STAGES", stages)
-        monkeypatch.setattr(advancing, "DEFINITIONS", {each.name.value: each for each in stages})
+        definitions = {each.name.value: each for each in stages}
+        for module in (advancing, dry_run):
+            monkeypatch.setattr(module, "DEFINITIONS", definitions)
         monkeypatch.setattr(advancing, "program_run_send", self.send)
         for module in (control, services):
             monkeypatch.setattr(module, "rounds_advance_send", lambda: None)

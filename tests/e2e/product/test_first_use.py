@@ -180,7 +180,7 @@ def launch(admin: Window, recipe: RoundRecipe) -> None:
     page = admin.page
     admin.open("/rounds/new/")
     page.get_by_label("Project").select_option(PROJECT)
-    page.get_by_label("Base").select_option("my-base")
+    page.get_by_label("Base", exact=True).select_option("my-base")
     page.get_by_text("Another recipe, as JSON").click()
     page.get_by_label("Recipe in full").fill(recipe.model_dump_json())
     page.get_by_role("button", name="Launch").click()
