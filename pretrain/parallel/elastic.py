@@ -7,6 +7,7 @@ it is complete or absent; beside the parts lies `training.json` with what the lo
 and the size of every file. The two newest are kept.
 """
 
+import copy
 import json
 import shutil
 import warnings
@@ -82,7 +83,7 @@ class ElasticStore:
             "step": state.step,
             "num_tokens": self._tokens_before(state.step),
             "num_updates": num_updates(optimizer),
-            "state": vars(state),
+            "state": copy.deepcopy(vars(state)),  # training goes on while this is written
             "config": fingerprint(config),
             "facts": self._facts,
         }

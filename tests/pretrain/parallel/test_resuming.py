@@ -8,11 +8,27 @@ import pytest
 import torch
 from torch.multiprocessing import ProcessExitedException
 
-from pretrain.parallel.elastic import TOLD, elastic_checkpoints, newest, standing
+from pretrain.loop_state import LoopState
+from pretrain.parallel.elastic import (
+    TOLD,
+    ElasticStore,
+    elastic_checkpoints,
+    newest,
+    standing,
+    start_moments,
+)
 from pretrain.parallel.plan import ParallelPlan
 from pretrain.processes import process_group
 from pretrain.run import RunFolder
-from tests.pretrain.parallel.worlds import TOKENS, losses_in, start_world, steps_of, tensors_in, train_on
+from tests.pretrain.parallel.worlds import (
+    TOKENS,
+    loop_config,
+    losses_in,
+    start_world,
+    steps_of,
+    tensors_in,
+    train_on,
+)
 
 NUM_STEPS = 8
 KILLED_AFTER = 5
@@ -88,3 +104,25 @@ def test_a_damaged_checkpoint_is_passed_over(uninterrupted: Path, tmp_path: Path
     assert found is not None and found[0] == before
     assert not last.exists() and (before / TOLD).exists()
     assert "damaged" in next(folder.read_metrics("warning"))["warning"]
+
+
+@pytest.mark.slow
+def test_what_the_loop_knows_is_kept_as_it_was_when_the_checkpoint_began(tmp_path: Path) -> None:
+    start_world(1, save_and_go_on, tmp_path)
+    found = newest(RunFolder(tmp_path))
+    assert found is not None
+    assert found[1]["step"] == found[1]["state"]["step"] == 3
+    assert found[1]["state"]["totals"] == {"loss": 1.0}
+
+
+def save_and_go_on(path: Path) -> None:
+    """As a training does while its checkpoint is written."""
+    weight = torch.nn.Parameter(torch.zeros(4))
+    optimizer = torch.optim.AdamW([weight])
+    start_moments(optimizer, 3)
+    state = LoopState(step=3, totals={"loss": 1.0})
+    with process_group(1):
+        store = ElasticStore(RunFolder(path), lambda step: step * TOKENS, {})
+        store.save({"weight": weight}, optimizer, state, loop_config(8))
+        state.add({"loss": 2.0}, 0.1, 8)
+        store.finish()
