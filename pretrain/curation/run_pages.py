@@ -17,6 +17,7 @@ from pretrain.curation.html_text import page_text
 from pretrain.curation.raw_records import NoPage, Raw, RawPage, Unreadable
 from pretrain.curation.read_rows import read_html_file, read_json_lines, read_parquet, read_text_file
 from pretrain.curation.read_warc import read_warc
+from pretrain.curation.steps import file_hash
 from pretrain.failures import ProgramError
 from pretrain.run import ProgramConfig, RunFolder, program_main, write_atomically
 
@@ -135,8 +136,7 @@ def shard_name(source: str) -> str:
 
 def read_file(path: Path, source: str, config: PagesConfig) -> FileReport:
     """Read one file, unless that is done."""
-    with path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    sha256 = file_hash(path)
     name = shard_name(source)
     report_path = config.out / "reports" / f"{name}.json"
     before = read_report(report_path)
