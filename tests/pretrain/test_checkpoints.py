@@ -111,7 +111,7 @@ def to_the_end(folder: Path) -> None:
 
 def test_kills_at_random_moments_also_while_a_checkpoint_is_written_change_nothing(tmp_path: Path) -> None:
     to_the_end(tmp_path / "whole")
-    assert run_killed(to_the_end, tmp_path / "killed", at_most=0.05, num_kills=12) > 3
+    assert run_killed(to_the_end, tmp_path / "killed", num_kills=12, most_files=2) > 3
     found = [read_checkpoint(RunFolder(tmp_path / name)) for name in ("whole", "killed")]
     contents = [each[1] for each in found if each is not None]
     assert [step_of(each[0]) for each in found if each is not None] == [NUM_STEPS, NUM_STEPS]

@@ -44,7 +44,7 @@ def test_kills_change_no_byte(
         run(config, RunFolder(folder))
 
     to_the_end(tmp_path / "whole")
-    assert run_killed(to_the_end, tmp_path / "killed", at_most=0.4, num_kills=6) > 1
+    assert run_killed(to_the_end, tmp_path / "killed", num_kills=6) > 1
     for name in ("model.safetensors", "config.json"):
         expected, found = (
             (tmp_path / each / "checkpoint" / name).read_bytes() for each in ("whole", "killed")
