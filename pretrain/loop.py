@@ -25,9 +25,9 @@ from pretrain.checkpoints import (
     require_checkpoint_space,
     write_checkpoint,
 )
+from pretrain.loop_state import Course, FixedCourse, LoopState, Reporter, add_up
 from pretrain.loop_state import LoopConfig as LoopConfig
 from pretrain.loop_state import LoopResult as LoopResult
-from pretrain.loop_state import LoopState, Reporter, add_up
 from pretrain.processes import any_of, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
@@ -94,15 +94,17 @@ def train(
     folder: RunFolder,
     learning_rate_at: Callable[[int], float] | None = None,
     after_step: Callable[[int], None] | None = None,
+    course: Course | None = None,
 ) -> LoopResult:
     """Train `model` in place for `config.num_steps` steps, going on from the run folder's checkpoint.
 
     `batch_at(step)` gives the microbatches of step 0, 1, …. `learning_rate_at(step)` replaces the
     config's schedule (stages). `after_step(num_done)` is called after each update, before any checkpoint
-    of it, and may be called again for a step that a crash undid.
+    of it, and may be called again for a step that a crash undid. `course` decides on the way how long the
+    training lasts, before `after_step`, in place of `config.num_steps`.
 
     Raises NotFinite when the loss is no longer a number, ProgramError when the checkpoint is of another
-    configuration.
+    configuration, and after a checkpoint when the course holds the training.
     Exits with 143 after a checkpoint when the process is told to stop (SIGTERM).
     """
     return train_with(
@@ -112,6 +114,7 @@ def train(
         folder=folder,
         learning_rate_at=learning_rate_at,
         after_step=after_step,
+        course=course,
     )
 
 
@@ -123,28 +126,32 @@ def train_with(
     folder: RunFolder,
     learning_rate_at: Callable[[int], float] | None = None,
     after_step: Callable[[int], None] | None = None,
+    course: Course | None = None,
 ) -> LoopResult:
     """What `train` does, with the engine's model, gradients and checkpoints."""
     torch.manual_seed(config.seed)
     engine.model.train()
     optimizer = make_optimizer(engine.model, config)
     state = engine.load(optimizer, config)
+    course = course or FixedCourse(config.num_steps)
+    course.restore(state.memory)
     rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
-    reporter = Reporter(folder, config, state.step)
+    reporter = Reporter(folder, config, state.step, course.num_steps)
     last = now = time.perf_counter()
     with termination_flag() as terminated:
-        while state.step < config.num_steps:
+        while state.step < course.num_steps and course.held is None:
             rate = rate_at(state.step)
             optimizer.zero_grad(set_to_none=True)
             metrics = engine.gradients(batch_at(state.step), config)
             update(engine.model, engine.gradient_norm, optimizer, metrics, rate, config)
             check_finite(metrics, state.step, rate)
             before, now = now, time.perf_counter()
-            state.add(metrics, now - before, config.num_steps)
+            state.add(metrics, now - before, course.num_steps)
+            state.memory = course.after_step(state.step)
             if after_step is not None:
                 after_step(state.step)
-            reporter.report(state.step, metrics, rate)
-            finished = state.step == config.num_steps
+            reporter.report(state.step, course.num_steps, metrics, rate)
+            finished = state.step == course.num_steps or course.held is not None
             due = now - last >= config.checkpoint_seconds
             stopping, due = any_of([terminated.is_set(), due])
             if finished or stopping or due:
@@ -154,7 +161,9 @@ def train_with(
                 engine.finish()
                 sys.exit(EXIT_TERMINATED)
     engine.finish()
-    return state.result(config.num_steps)
+    if course.held is not None:
+        raise ProgramError(course.held)
+    return state.result()
 
 
 def discard_checkpoint(folder: RunFolder) -> None:

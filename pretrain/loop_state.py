@@ -6,7 +6,7 @@ and optimizer, rows of metrics and progress in the run folder, and the finished 
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -41,6 +41,43 @@ class LoopConfig(ProgramConfig):
     """For what the model draws at random (dropout); batches have their own seed."""
 
 
+class Course(Protocol):
+    """How long a training lasts, where that is decided on its way: stages that end when they have reached
+    something (`pretrain.course`)."""
+
+    held: str | None
+    """Why the training may not go on, in a sentence; None while it may."""
+
+    @property
+    def num_steps(self) -> int:
+        """Of the whole training, as far as is known by now."""
+        ...
+
+    def restore(self, memory: dict[str, Any]) -> None:  # Any: plain values
+        """Go on from what the checkpoint remembers; it is empty where nothing was done yet."""
+        ...
+
+    def after_step(self, num_done: int) -> dict[str, Any]:  # Any: plain values
+        """Decide after a step; what a checkpoint of it must remember."""
+        ...
+
+
+class FixedCourse:
+    """A training of a known length."""
+
+    held: str | None = None
+
+    def __init__(self, num_steps: int) -> None:
+        self.num_steps = num_steps
+
+    def restore(self, memory: dict[str, Any]) -> None:  # Any: plain values
+        """There is nothing to remember."""
+
+    def after_step(self, _num_done: int) -> dict[str, Any]:  # Any: plain values
+        """There is nothing to decide."""
+        return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoopResult:
     """What a finished loop knows, over all its sittings."""
@@ -62,38 +99,48 @@ class LoopState:
     seconds: float = 0.0
     totals: dict[str, float] = field(default_factory=dict)
     final: dict[str, float] = field(default_factory=dict)
+    first_final: int | None = None
+    """The step from which on `final` sums: later than a tenth from the end where that came sooner than
+    was known. None before it, and in checkpoints of trainings of a known length that do not say."""
+    memory: dict[str, Any] = field(default_factory=dict)  # Any: plain values
+    """What the training's course has decided."""
 
     def add(self, metrics: dict[str, float], seconds: float, num_steps: int) -> None:
         """Take in one step of `num_steps`."""
         add_up(self.totals, metrics)
-        if self.step >= num_steps - num_final_steps(num_steps):
+        first = num_steps - num_final_steps(num_steps)
+        if self.step >= first:
+            if self.first_final is None:
+                self.first_final = first if self.final else self.step
             add_up(self.final, metrics)
         self.step += 1
         self.seconds += seconds
 
-    def result(self, num_steps: int) -> LoopResult:
+    def result(self) -> LoopResult:
         """What the finished loop knows."""
-        final = {name: value / num_final_steps(num_steps) for name, value in self.final.items()}
+        # A checkpoint of a finished training that does not say was made of a known length: the last tenth.
+        first = self.step - num_final_steps(self.step) if self.first_final is None else self.first_final
+        final = {name: value / max(1, self.step - first) for name, value in self.final.items()}
         return LoopResult(num_steps=self.step, seconds=self.seconds, final=final, totals=self.totals)
 
 
 class Reporter:
     """Adds up metrics and tells them and the progress to the run folder at their times."""
 
-    def __init__(self, folder: RunFolder, config: LoopConfig, step: int) -> None:
+    def __init__(self, folder: RunFolder, config: LoopConfig, step: int, num_steps: int) -> None:
         self._folder = folder
         self._config = config
         self._started = self._spoke = time.perf_counter()
         self._num_steps = 0
         self._sums: dict[str, float] = {}
-        folder.progress(step, config.num_steps, "steps")
+        folder.progress(step, num_steps, "steps")
 
-    def report(self, step: int, metrics: dict[str, float], learning_rate: float) -> None:
-        """Take in one step's metrics, `step` steps being done."""
+    def report(self, step: int, num_steps: int, metrics: dict[str, float], learning_rate: float) -> None:
+        """Take in one step's metrics, `step` of `num_steps` steps being done."""
         add_up(self._sums, metrics)
         self._num_steps += 1
         now = time.perf_counter()
-        finished = step == self._config.num_steps
+        finished = step == num_steps
         if step % self._config.log_every == 0 or finished:
             seconds = max(now - self._started, 1e-9)
             means = {name: value / self._num_steps for name, value in self._sums.items()}
@@ -103,7 +150,7 @@ class Reporter:
             self._folder.metrics(step, learning_rate=learning_rate, **means)
             self._started, self._num_steps, self._sums = now, 0, {}
         if now - self._spoke >= PROGRESS_SECONDS or finished:
-            self._folder.progress(step, self._config.num_steps, "steps")
+            self._folder.progress(step, num_steps, "steps")
             self._spoke = now
 
 

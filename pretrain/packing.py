@@ -42,6 +42,11 @@ class TokenData:
         self._tokens_N = np.concatenate([np.asarray(document, dtype=np.int64) for document in documents])
         self._starts_N = np.repeat(np.cumsum(lengths) - lengths, lengths)
 
+    @property
+    def tokens_N(self) -> np.ndarray:
+        """The whole stream."""
+        return self._tokens_N
+
     def random_batch(
         self, *, seed: int, step: int, num_rows: int, sequence_length: int, rows_per_microbatch: int
     ) -> list[TokenBatch]:

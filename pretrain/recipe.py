@@ -77,6 +77,57 @@ class StageRecipe(ProgramConfig):
         return self.num_rows * self.sequence_length
 
 
+class RopeChange(ProgramConfig):
+    """Rotary positions from the first long-context stage on, where they are not to stay as they were."""
+
+    theta: float | None = Field(default=None, gt=0)
+    """A new base frequency (Xiong et al. 2023: 10,000 to 500,000 for 32K); None keeps the model's."""
+    scaling: Literal["default", "linear", "llama3"] = "default"
+    """linear divides all positions by `factor` (Chen et al. 2023); llama3 only those of long waves (the
+    released Llama 3.1)."""
+    factor: float = Field(default=1.0, ge=1)
+
+    def parameters(self, theta: float, short_length: int) -> dict[str, float | int | str]:
+        """As transformers' configuration wants them, for a model of `theta` trained at `short_length`."""
+        told: dict[str, float | int | str] = {"rope_type": self.scaling, "rope_theta": self.theta or theta}
+        if self.scaling != "default":
+            told["factor"] = self.factor
+        if self.scaling == "llama3":
+            told |= {
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": short_length,
+            }
+        return told
+
+
+class GateRecipe(ProgramConfig):
+    """Long context in stages of rising length, each of which ends when its gate lets it (Llama 3, section
+    3.4.2): the loss at the short length has recovered, and the needle test passes at the stage's length.
+
+    `long_context` then says the least steps of a stage, and the rows of the last one.
+    """
+
+    num_stages: int = Field(default=6, ge=1)
+    check_every: int = Field(ge=1)
+    """Steps between two looks at the gate once a stage has its least steps."""
+    max_steps: int = Field(ge=1)
+    """Of one stage: one that has not passed by then holds the training."""
+    loss_tolerance: float = Field(default=0.02, ge=0)
+    """How far the short loss may be above what it was before long context, as a part of it."""
+    min_recall: float = Field(default=0.9, gt=0, le=1)
+    """Needles that must be completed exactly."""
+    num_depths: int = Field(default=8, ge=1)
+    num_trials: int = Field(default=4, ge=1)
+    """Needles at each depth."""
+    recall_fraction: float = Field(gt=0, lt=1)
+    """Rows of each batch, in all stages, that teach the recall task: a small model does not learn it from
+    text."""
+    max_facts: int = Field(default=1, ge=1)
+    """Facts in a row that teaches it."""
+    rope: RopeChange | None = None
+
+
 class PretrainRecipe(ProgramConfig):
     """A base model from a corpus: tokenizer, shape, three stages, optimizer."""
 
@@ -87,6 +138,8 @@ class PretrainRecipe(ProgramConfig):
     initial: StageRecipe
     long_context: StageRecipe
     annealing: StageRecipe
+    gates: GateRecipe | None = None
+    """Long context in gated stages; without them `long_context` is one stage of fixed length."""
     learning_rate: float = Field(gt=0)
     """The peak, after the warm-up."""
     warmup_steps: int = Field(ge=0)
@@ -116,6 +169,13 @@ class PretrainRecipe(ProgramConfig):
             raise ValueError(f"warmup_steps {self.warmup_steps} is longer than the initial stage")
         if self.num_averaged > self.annealing.num_steps:
             raise ValueError(f"num_averaged {self.num_averaged} is more than the annealing steps")
+        if self.gates is not None:
+            if lengths[0] == lengths[1]:
+                raise ValueError(f"gated long context must end longer than the initial {lengths[0]} tokens")
+            if self.gates.max_steps < self.long_context.num_steps:
+                raise ValueError("gates.max_steps is less than the least steps of a stage, long_context's")
+            if min(stage.num_rows for stage in (self.initial, self.long_context, self.annealing)) < 2:
+                raise ValueError("with gates a batch wants two rows or more: of text, and of the recall task")
         return self
 
 
@@ -208,7 +268,23 @@ def small() -> PretrainRecipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], PretrainRecipe]] = MappingProxyType({"tiny": tiny, "small": small})
+def tiny_long() -> PretrainRecipe:
+    """`tiny` with Llama 3's six gated stages and its factor of sixteen: rows of 128 tokens become 2,048."""
+    recipe = tiny()
+    return recipe.model_copy(
+        update={
+            "name": "tiny-long",
+            "initial": StageRecipe(num_steps=1400, num_rows=16, sequence_length=128),
+            "long_context": StageRecipe(num_steps=20, num_rows=2, sequence_length=2048),
+            "annealing": StageRecipe(num_steps=100, num_rows=2, sequence_length=2048),
+            "gates": GateRecipe(check_every=10, max_steps=200, recall_fraction=0.5, num_trials=4),
+        }
+    )
+
+
+RECIPES: Mapping[str, Callable[[], PretrainRecipe]] = MappingProxyType(
+    {"tiny": tiny, "tiny-long": tiny_long, "small": small}
+)
 
 
 def recipe_named(name: str) -> PretrainRecipe:

@@ -14,11 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pretrain.config import PretrainConfig
+from pretrain.course import GatedCourse
+from pretrain.long_context import num_recall_rows, recall_batches, shared
 from pretrain.loop import LoopConfig
-from pretrain.model import next_token_loss
 from pretrain.packing import TokenBatch, TokenData
-from pretrain.recipe import averaged_steps, stage_at, stage_plans
+from pretrain.recall import RecallTask
+from pretrain.recipe import stage_plans
 from pretrain.run import RunFolder, sync_folder
+from pretrain.text_loss import mean_loss
 from pretrain.whole_folder import sync
 
 KEPT_FOLDER = "weights"
@@ -45,25 +48,38 @@ def loop_config(config: PretrainConfig) -> LoopConfig:
     )
 
 
-def batches(config: PretrainConfig, data: TokenData) -> Callable[[int], list[TokenBatch]]:
-    """The microbatches of each step, by the stage it belongs to."""
+def batches(
+    config: PretrainConfig, data: TokenData, course: GatedCourse, task: RecallTask | None
+) -> Callable[[int], list[TokenBatch]]:
+    """The microbatches of each step, by the stage it belongs to; with `task`, a gated recipe's recall rows
+    among them."""
+    gates = config.recipe.gates
 
     def batch_at(step: int) -> list[TokenBatch]:
-        stage = stage_at(config.recipe, step).recipe
-        return data.random_batch(
+        stage = course.stage_at(step).recipe
+        rows_per_microbatch = max(1, config.max_tokens_per_microbatch // stage.sequence_length)
+        num_recall = 0 if gates is None else num_recall_rows(gates, stage.num_rows)
+        text = data.random_batch(
             seed=config.seed,
             step=step,
-            num_rows=stage.num_rows,
+            num_rows=stage.num_rows - num_recall,
             sequence_length=stage.sequence_length,
-            rows_per_microbatch=max(1, config.max_tokens_per_microbatch // stage.sequence_length),
+            rows_per_microbatch=rows_per_microbatch,
         )
+        if gates is None or task is None:
+            return text
+        recall = recall_batches(
+            task, gates, stage, seed=config.seed, step=step, rows_per_microbatch=rows_per_microbatch
+        )
+        return shared(text, recall, num_recall / stage.num_rows)
 
     return batch_at
 
 
-def kept_steps(config: PretrainConfig) -> frozenset[int]:
-    """After how many steps the weights are kept: before annealing, and for the average."""
-    return frozenset({stage_plans(config.recipe)[2].first, *averaged_steps(config.recipe)})
+def kept_steps(course: GatedCourse) -> frozenset[int]:
+    """After how many steps the weights are kept, as far as is known: before annealing, for the average."""
+    first = course.annealing_first
+    return frozenset() if first is None else frozenset({first, *course.averaged_steps()})
 
 
 def keep_weights(model: nn.Module, folder: RunFolder, step: int) -> None:
@@ -96,22 +112,13 @@ def weights_path(folder: RunFolder, step: int) -> Path:
     return folder.path / KEPT_FOLDER / f"step-{step}.safetensors"
 
 
-@torch.no_grad()
 def holdout_loss(model: nn.Module, config: PretrainConfig, data: TokenData) -> float:
     """Mean loss per token of the held-out documents, at the finished model's context length."""
     length = config.recipe.max_length
-    was_training = model.training
-    model.eval()
-    total, num_targets = 0.0, 0
-    batches = data.whole_batches(
-        sequence_length=length,
+    return mean_loss(
+        model,
+        data,
+        length=length,
         num_rows=max(1, config.max_tokens_per_microbatch // length),
-        max_rows=max(1, MAX_HOLDOUT_TOKENS // length),
+        max_tokens=MAX_HOLDOUT_TOKENS,
     )
-    for batch in batches:
-        if batch.num_targets:
-            mean, _ = next_token_loss(model, batch)
-            total += mean.item() * batch.num_targets
-            num_targets += batch.num_targets
-    model.train(was_training)
-    return total / max(1, num_targets)

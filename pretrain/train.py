@@ -7,6 +7,7 @@ before annealing), and the result. Killed at any moment and started again, it go
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -15,11 +16,14 @@ from pretrain.attention import use_masked_attention
 from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.config import PretrainConfig
 from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_documents
+from pretrain.course import GatedCourse
 from pretrain.dialog import DialogEncoder
+from pretrain.gates import gate_measure, gate_results, tell_gate
+from pretrain.long_context import change_rope
 from pretrain.loop import discard_checkpoint, train
 from pretrain.model import make_model, next_token_loss, num_parameters
 from pretrain.packing import TokenData
-from pretrain.recipe import averaged_steps, learning_rate_at, stage_plans
+from pretrain.recall import RecallTask, recall_texts
 from pretrain.run import RunFolder, program_main, write_atomically
 from pretrain.stages import (
     batches,
@@ -60,27 +64,35 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
         use_masked_attention(model)
     folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
 
-    kept = kept_steps(config)
+    task = None if recipe.gates is None else RecallTask(data.encoder, data.training.tokens_N)
+    course = GatedCourse(
+        recipe,
+        gate_measure(model, config, data.encoder, data.holdout),
+        on_long_context=lambda: change_rope(model, recipe),
+    )
 
     def after_step(num_done: int) -> None:
-        if num_done in kept:
+        tell_gate(course, folder, num_done)
+        if num_done in kept_steps(course):
             keep_weights(model, folder, num_done)
 
     trained = train(
         model=model,
-        batch_at=batches(config, data.training),
+        batch_at=batches(config, data.training, course, task),
         loss=next_token_loss,
         config=loop_config(config),
         folder=folder,
-        learning_rate_at=lambda step: learning_rate_at(recipe, step),
+        learning_rate_at=course.learning_rate_at,
         after_step=after_step,
+        course=course,
     )
 
-    load_mean(model, folder, [stage_plans(recipe)[2].first])
+    assert course.annealing_first is not None
+    load_mean(model, folder, [course.annealing_first])
     loss_before_annealing = holdout_loss(model, config, data.holdout)
     if config.out_initial is not None:
         save_checkpoint_folder(model, tokenizer_folder, config.out_initial)
-    load_mean(model, folder, averaged_steps(recipe))
+    load_mean(model, folder, course.averaged_steps())
     loss_at_end = holdout_loss(model, config, data.holdout)
     save_checkpoint_folder(model, tokenizer_folder, config.out)
     folder.metrics(
@@ -104,6 +116,7 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
                 "refused": len(data.corpus.refusals),
                 "tokens": data.training.num_tokens,
             },
+            **gate_results(model, config, data.encoder, data.holdout, course, folder),
         }
     )
     discard_checkpoint(folder)
@@ -116,7 +129,8 @@ def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -
     write_refusals(folder, corpus.refusals)
     training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
     pieces = (piece for document in training for piece in document.pieces())
-    tokenizer = train_tokenizer(pieces, config.recipe.vocabulary_size)
+    taught = [] if config.recipe.gates is None else recall_texts()
+    tokenizer = train_tokenizer(chain(pieces, taught, taught), config.recipe.vocabulary_size)
     save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
     encoder = DialogEncoder.from_folder(tokenizer_folder)
     encoded_holdout = encode(encoder, holdout)
