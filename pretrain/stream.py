@@ -114,7 +114,7 @@ class TokenStream:
         # One token more than a row: the last token's target, which is also the next row's first token.
         row_starts_R1 = first_token + length * np.arange(num_rows)[:, None]
         places_RT = row_starts_R1 + np.arange(length + 1)
-        tokens_RT, starts_RT, _ = self._read(places_RT)
+        tokens_RT, starts_RT, _ = self.read(places_RT)
         has_target_RT = starts_RT[:, 1:] == starts_RT[:, :-1]
         in_row_RT = np.maximum(starts_RT[:, :-1] - row_starts_R1, 0)
         return Rows(
@@ -127,10 +127,10 @@ class TokenStream:
 
     def documents(self, first_token: int, num_tokens: int) -> list[int]:
         """Which documents a run of tokens comes from, by their numbers, each once, in their order."""
-        _, _, numbers = self._read(np.arange(first_token, first_token + num_tokens))
+        _, _, numbers = self.read(np.arange(first_token, first_token + num_tokens))
         return list(dict.fromkeys(numbers.tolist()))
 
-    def _read(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def read(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """At places of the stream: tokens, where in the stream their documents start, the documents."""
         tokens, starts, numbers = np.empty_like(places), np.empty_like(places), np.empty_like(places)
         epochs = places // self.num_tokens
