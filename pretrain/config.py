@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from pretrain.mix import Mix
 from pretrain.recipe import PretrainRecipe
 from pretrain.run import ProgramConfig
 
@@ -14,12 +15,19 @@ class PretrainConfig(ProgramConfig):
     Beside its outputs the program leaves `tokenizer/` and `refused.jsonl` (rows of the corpus that were
     left out) in the run folder. Result: {"num_parameters", "vocabulary_size", "num_steps", "num_tokens",
     "seconds", "loss", "holdout_loss", "holdout_loss_before_annealing", "characters_per_token",
-    "corpus": {"files", "documents", "holdout_documents", "refused", "tokens"}}. Losses are nats per token.
+    "corpus": {"files", "documents", "holdout_documents", "refused", "tokens"},
+    "ledger": [{"source", "tokens", "epochs"}]}. Losses are nats per token; the ledger is a mix's.
+    Each model's folder has `data.json`: files by hash, tokenizer, mix and ledger (`pretrain.manifest`).
     """
 
     recipe: PretrainRecipe
     corpus: Path
-    """A file or a folder of .jsonl and .txt files, gzip or not."""
+    """A file or a folder of .jsonl and .txt files, gzip or not; or the shards of a step of curation."""
+    tokenizer: Path | None = None
+    """A tokenizer's folder, as `python -m pretrain.make_tokenizer` leaves it. None: learned here."""
+    mix: Mix | None = None
+    """How much of each source is drawn when. None: windows at random places of the whole corpus. It may be
+    changed in the run folder of a training that was stopped, from a token on that was not drawn yet."""
     out: Path
     """The finished model: the mean of the checkpoints taken during annealing."""
     out_initial: Path | None = None

@@ -1,8 +1,10 @@
-"""Reading a corpus: documents from JSON lines or plain text, gzip or not, one file or a folder of them.
+"""Reading a corpus: documents from JSON lines or plain text, gzip or not, one file or a folder of them, or
+from the shards of curation.
 
 Comes in: a path. Goes out: documents in a fixed order, and for every row that cannot be used its line and
 the reason. A row is `{"text": …}` or a dialog `{"messages": [{"role", "content"}…]}`; other fields are
-passed over. A plain text file is one document, a long one several.
+passed over. A plain text file is one document, a long one several. What lies in one folder of the corpus,
+or in one file beside those, is a source; shards know theirs.
 """
 
 import gzip
@@ -10,10 +12,12 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import Any
 
+from pretrain.curation.documents import ENDING as SHARD_ENDING
+from pretrain.curation.documents import read_shard, shard_paths
 from pretrain.dialog import HEADER_SEPARATOR, ROLES
 from pretrain.run import ProgramError
 
@@ -41,6 +45,8 @@ class Document:
 
     text: str | None = None
     messages: tuple[CorpusMessage, ...] = ()
+    source: str = field(default="", compare=False)
+    """What a mix knows it by."""
 
     def pieces(self) -> list[str]:
         """The strings that the tokenizer will see, role names included."""
@@ -72,12 +78,27 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class CorpusFile:
+    """A file that was read."""
+
+    path: Path
+    source: str
+    num_documents: int
+    """Of the corpus: parts of a long text count each."""
+
+
+@dataclass(frozen=True)
 class Corpus:
-    """What was read: the documents, the refusals, and how many files there were."""
+    """What was read: the documents, the refusals, and the files."""
 
     documents: tuple[Document, ...]
     refusals: tuple[Refusal, ...]
-    num_files: int
+    files: tuple[CorpusFile, ...]
+
+    @property
+    def num_files(self) -> int:
+        """Those without a document, too."""
+        return len(self.files)
 
 
 class RowError(Exception):
@@ -94,19 +115,23 @@ def read_corpus(path: Path) -> Corpus:
         raise ProgramError(f"There is no corpus at {path}: give a .jsonl or .txt file or a folder of them.")
     documents: list[Document] = []
     refusals: list[Refusal] = []
-    files = corpus_files(path)
-    for file in files:
+    files: list[CorpusFile] = []
+    for file in corpus_files(path):
+        before = len(documents)
+        source = source_name(file.relative_to(path) if path.is_dir() else PurePath(file.name))
         for found in read_file(file):
             if isinstance(found, Document):
-                documents.append(found)
+                documents.append(found if found.source else replace(found, source=source))
             else:
                 refusals.append(found)
+        num_documents = len(documents) - before
+        files.append(CorpusFile(file, documents[-1].source if num_documents else source, num_documents))
     if not documents:
         why = f" ({refusals[0].file}, line {refusals[0].line}: {refusals[0].reason})" if refusals else ""
         raise ProgramError(
             f"There is no text in the corpus {path}{why}: give .jsonl or .txt files with text."
         )
-    return Corpus(documents=tuple(documents), refusals=tuple(refusals), num_files=len(files))
+    return Corpus(documents=tuple(documents), refusals=tuple(refusals), files=tuple(files))
 
 
 def split_documents(
@@ -126,17 +151,27 @@ def split_documents(
 
 
 def corpus_files(path: Path) -> list[Path]:
-    """The files to read; hidden ones are passed over."""
+    """The files to read; hidden ones are passed over, and beside shards everything else."""
     if path.is_file():
         return [path]
+    if any(path.glob(f"*{SHARD_ENDING}")):
+        return shard_paths(path)
     inside = (file for file in path.rglob("*") if file.is_file())
     return sorted(
         file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
 
 
+def source_name(path: PurePath) -> str:
+    """The source of a file at `path` in its corpus: its first folder, or its name without endings."""
+    return path.parts[0] if len(path.parts) > 1 else path.name.split(".")[0] or path.name
+
+
 def read_file(file: Path) -> Iterator[Document | Refusal]:
     """Documents and refusals of one file, in order."""
+    if file.name.endswith(SHARD_ENDING):
+        yield from read_documents(file)
+        return
     ending = Path(file.name.removesuffix(GZIP_ENDING)).suffix.lower()
     if ending in ROW_ENDINGS:
         yield from read_rows(file)
@@ -145,6 +180,14 @@ def read_file(file: Path) -> Iterator[Document | Refusal]:
     else:
         kinds = ", ".join((*ROW_ENDINGS, *TEXT_ENDINGS))
         yield Refusal(str(file), 0, f"the name does not end in {kinds} (or these and {GZIP_ENDING})")
+
+
+def read_documents(shard: Path) -> Iterator[Document]:
+    """The documents of a shard of curation. Raises ProgramError where it is damaged."""
+    for found in read_shard(shard):
+        if found.text.strip():
+            source = source_name(PurePath(found.source))
+            yield from (replace(part, source=source) for part in cut(Document(text=found.text)))
 
 
 def read_rows(file: Path) -> Iterator[Document | Refusal]:

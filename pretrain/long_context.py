@@ -26,6 +26,11 @@ def num_recall_rows(gates: GateRecipe, num_rows: int) -> int:
     return min(num_rows - 1, max(1, round(num_rows * gates.recall_fraction)))
 
 
+def num_text_rows(gates: GateRecipe | None, stage: StageRecipe) -> int:
+    """How many rows of a stage's batch are text: all of them, where there are no gates."""
+    return stage.num_rows - (0 if gates is None else num_recall_rows(gates, stage.num_rows))
+
+
 def recall_batches(
     task: RecallTask,
     gates: GateRecipe,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pretrain.config import PretrainConfig
 from pretrain.course import GatedCourse
-from pretrain.long_context import num_recall_rows, recall_batches, shared
+from pretrain.long_context import num_recall_rows, num_text_rows, recall_batches, shared
 from pretrain.loop import LoopConfig
 from pretrain.packing import TokenBatch, TokenData
 from pretrain.recall import RecallTask
@@ -48,30 +48,43 @@ def loop_config(config: PretrainConfig) -> LoopConfig:
     )
 
 
+TextRows = Callable[[int], list[TokenBatch]]
+"""The microbatches of a step's rows of text, without the recall rows of a gated recipe."""
+
+
+def random_rows(config: PretrainConfig, course: GatedCourse, data: TokenData) -> TextRows:
+    """Rows of text from random places of the corpus, by the stage that the step belongs to."""
+
+    def rows_of(step: int) -> list[TokenBatch]:
+        stage = course.stage_at(step).recipe
+        return data.random_batch(
+            seed=config.seed,
+            step=step,
+            num_rows=num_text_rows(config.recipe.gates, stage),
+            sequence_length=stage.sequence_length,
+            rows_per_microbatch=max(1, config.max_tokens_per_microbatch // stage.sequence_length),
+        )
+
+    return rows_of
+
+
 def batches(
-    config: PretrainConfig, data: TokenData, course: GatedCourse, task: RecallTask | None
+    config: PretrainConfig, rows_of: TextRows, course: GatedCourse, task: RecallTask | None
 ) -> Callable[[int], list[TokenBatch]]:
-    """The microbatches of each step, by the stage it belongs to; with `task`, a gated recipe's recall rows
-    among them."""
+    """The microbatches of each step, by the stage it belongs to: `rows_of` it, and with `task`, a gated
+    recipe's recall rows among them."""
     gates = config.recipe.gates
 
     def batch_at(step: int) -> list[TokenBatch]:
-        stage = course.stage_at(step).recipe
-        rows_per_microbatch = max(1, config.max_tokens_per_microbatch // stage.sequence_length)
-        num_recall = 0 if gates is None else num_recall_rows(gates, stage.num_rows)
-        text = data.random_batch(
-            seed=config.seed,
-            step=step,
-            num_rows=stage.num_rows - num_recall,
-            sequence_length=stage.sequence_length,
-            rows_per_microbatch=rows_per_microbatch,
-        )
+        text = rows_of(step)
         if gates is None or task is None:
             return text
+        stage = course.stage_at(step).recipe
+        rows_per_microbatch = max(1, config.max_tokens_per_microbatch // stage.sequence_length)
         recall = recall_batches(
             task, gates, stage, seed=config.seed, step=step, rows_per_microbatch=rows_per_microbatch
         )
-        return shared(text, recall, num_recall / stage.num_rows)
+        return shared(text, recall, num_recall_rows(gates, stage.num_rows) / stage.num_rows)
 
     return batch_at
 

@@ -19,13 +19,16 @@ from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_docume
 from pretrain.course import GatedCourse
 from pretrain.dialog import DialogEncoder
 from pretrain.gates import gate_measure, gate_results, tell_gate
-from pretrain.long_context import change_rope
+from pretrain.long_context import change_rope, num_text_rows
 from pretrain.loop import discard_checkpoint, train
+from pretrain.manifest import manifest_of, write_manifest
+from pretrain.mixed_batches import MixedBatches
 from pretrain.model import make_model, next_token_loss, num_parameters
-from pretrain.packing import TokenData
+from pretrain.packing import TokenBatch, TokenData
 from pretrain.recall import RecallTask, recall_texts
 from pretrain.run import RunFolder, program_main, write_atomically
 from pretrain.stages import (
+    TextRows,
     batches,
     discard_weights,
     holdout_loss,
@@ -33,6 +36,7 @@ from pretrain.stages import (
     kept_steps,
     load_mean,
     loop_config,
+    random_rows,
 )
 from pretrain.tokenizer import save_tokenizer, train_tokenizer
 
@@ -46,7 +50,10 @@ class Data:
 
     corpus: Corpus
     encoder: DialogEncoder
-    training: TokenData
+    training: list[list[int]]
+    """Token ids of each document."""
+    sources: list[str]
+    """Of each document in `training`."""
     holdout: TokenData
     num_holdout: int
     characters_per_token: float
@@ -57,28 +64,34 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
     """The whole program, once `run.json` is read."""
     torch.set_num_threads(config.num_threads)
     recipe = config.recipe
-    tokenizer_folder = folder.path / "tokenizer"
+    tokenizer_folder = config.tokenizer or folder.path / "tokenizer"
     data = prepare(config, folder, tokenizer_folder)
     model = make_model(recipe.model, data.encoder, recipe.max_length, config.seed)
     if recipe.precision == "bf16":
         use_masked_attention(model)
     folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
 
-    task = None if recipe.gates is None else RecallTask(data.encoder, data.training.tokens_N)
+    text = TokenData(data.training, data.encoder.pad_id)
+    task = None if recipe.gates is None else RecallTask(data.encoder, text.tokens_N)
     course = GatedCourse(
         recipe,
         gate_measure(model, config, data.encoder, data.holdout),
         on_long_context=lambda: change_rope(model, recipe),
     )
+    mixed = mixed_batches(config, data, course)
+    rows_of = random_rows(config, course, text) if mixed is None else mixed_rows(mixed, folder, course)
 
     def after_step(num_done: int) -> None:
         tell_gate(course, folder, num_done)
         if num_done in kept_steps(course):
             keep_weights(model, folder, num_done)
+        if mixed is not None and num_done % config.log_every == 0:
+            drawn = {f"drawn_{line.source}": line.tokens for line in mixed.ledger(num_done)}
+            folder.metrics(num_done, **drawn)
 
     trained = train(
         model=model,
-        batch_at=batches(config, data.training, course, task),
+        batch_at=batches(config, rows_of, course, task),
         loss=next_token_loss,
         config=loop_config(config),
         folder=folder,
@@ -88,13 +101,17 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
     )
 
     assert course.annealing_first is not None
+    ledger = [] if mixed is None else mixed.ledger(trained.num_steps)
+    manifest = manifest_of(data.corpus, config.corpus, tokenizer_folder, config.mix, ledger)
     load_mean(model, folder, [course.annealing_first])
     loss_before_annealing = holdout_loss(model, config, data.holdout)
     if config.out_initial is not None:
         save_checkpoint_folder(model, tokenizer_folder, config.out_initial)
+        write_manifest(manifest, config.out_initial)
     load_mean(model, folder, course.averaged_steps())
     loss_at_end = holdout_loss(model, config, data.holdout)
     save_checkpoint_folder(model, tokenizer_folder, config.out)
+    write_manifest(manifest, config.out)
     folder.metrics(
         trained.num_steps, holdout_loss=loss_at_end, holdout_loss_before_annealing=loss_before_annealing
     )
@@ -114,8 +131,9 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
                 "documents": len(data.corpus.documents),
                 "holdout_documents": data.num_holdout,
                 "refused": len(data.corpus.refusals),
-                "tokens": data.training.num_tokens,
+                "tokens": sum(map(len, data.training)),
             },
+            "ledger": [drawn.as_row() for drawn in ledger],
             **gate_results(model, config, data.encoder, data.holdout, course, folder),
         }
     )
@@ -128,21 +146,58 @@ def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -
     corpus = read_corpus(config.corpus)
     write_refusals(folder, corpus.refusals)
     training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
-    pieces = (piece for document in training for piece in document.pieces())
-    taught = [] if config.recipe.gates is None else recall_texts()
-    tokenizer = train_tokenizer(chain(pieces, taught, taught), config.recipe.vocabulary_size)
-    save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
+    if config.tokenizer is None:
+        pieces = (piece for document in training for piece in document.pieces())
+        taught = [] if config.recipe.gates is None else recall_texts()
+        tokenizer = train_tokenizer(chain(pieces, taught, taught), config.recipe.vocabulary_size)
+        save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
     encoder = DialogEncoder.from_folder(tokenizer_folder)
     encoded_holdout = encode(encoder, holdout)
     num_characters = sum(document.num_characters for document in holdout)
     return Data(
         corpus=corpus,
         encoder=encoder,
-        training=TokenData(encode(encoder, training), encoder.pad_id),
+        training=encode(encoder, training),
+        sources=[document.source for document in training],
         holdout=TokenData(encoded_holdout, encoder.pad_id),
         num_holdout=len(holdout),
         characters_per_token=num_characters / sum(len(ids) for ids in encoded_holdout),
     )
+
+
+def mixed_batches(config: PretrainConfig, data: Data, course: GatedCourse) -> MixedBatches | None:
+    """What the steps read where there is a mix."""
+    if config.mix is None:
+        return None
+
+    def rows_at(step: int) -> tuple[int, int]:
+        stage = course.stage_at(step).recipe
+        return num_text_rows(config.recipe.gates, stage), stage.sequence_length
+
+    return MixedBatches(
+        data.training,
+        data.sources,
+        config.mix,
+        config.seed,
+        rows_at=rows_at,
+        annealing_first=lambda: course.annealing_first,
+        max_tokens_per_microbatch=config.max_tokens_per_microbatch,
+    )
+
+
+def mixed_rows(mixed: MixedBatches, folder: RunFolder, course: GatedCourse) -> TextRows:
+    """A mix's rows of text for each step. Before the first of a sitting, when the course knows what was done,
+    the mix is checked against what was drawn by it before."""
+    checked = False
+
+    def rows_of(step: int) -> list[TokenBatch]:
+        nonlocal checked
+        if not checked:
+            mixed.keep(folder, step, None if course.annealing_first is None else course.num_steps)
+            checked = True
+        return mixed.batch_at(step)
+
+    return rows_of
 
 
 def encode(encoder: DialogEncoder, documents: Sequence[Document]) -> list[list[int]]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pretrain.mix import Mix
 from pretrain.parallel.plan import ParallelPlan
 from pretrain.parallel.schedule import TokenSchedule
 from pretrain.recipe import ModelRecipe
@@ -14,15 +15,18 @@ from pretrain.run import ProgramConfig
 class ParallelConfig(ProgramConfig):
     """A base model trained on a mesh of processes, from random weights.
 
-    Result: {"num_parameters", "num_steps", "num_tokens", "seconds", "loss", "mesh"}; the loss is nats per
-    token over the last tenth of the steps.
+    Result: {"num_parameters", "num_steps", "num_tokens", "seconds", "loss", "mesh", "ledger"}; the loss is
+    nats per token over the last tenth of the steps, the ledger as of `pretrain.config`.
     """
 
     model: ModelRecipe
     tokenizer: Path
     """A tokenizer's folder, as `pretrain.tokenizer` saves it."""
     corpus: Path
-    """A file or a folder of .jsonl and .txt files, gzip or not."""
+    """A file or a folder of .jsonl and .txt files, gzip or not; or the shards of a step of curation."""
+    mix: Mix | None = None
+    """How much of each source is drawn when; None: all documents, epoch after epoch. It may change between
+    sittings, from a token on that was not drawn yet. Annealing is a phase of it here."""
     out: Path
     """The trained model as a checkpoint folder."""
     plan: ParallelPlan = ParallelPlan()

@@ -6,6 +6,7 @@ started again, on this mesh or another, it goes on from the newest complete chec
 """
 
 import hashlib
+from typing import Any
 
 import torch
 
@@ -13,14 +14,16 @@ from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.corpus import read_corpus
 from pretrain.dialog import DialogEncoder
 from pretrain.loop import LoopConfig, NotFinite, train_with
+from pretrain.mix_record import check_mix, digests, keep_mix
+from pretrain.mixed_stream import MixedStream, Stream
 from pretrain.model import make_model, num_parameters
 from pretrain.parallel.config import ParallelConfig
-from pretrain.parallel.elastic import ElasticStore, discard_elastic, load_whole, standing
+from pretrain.parallel.elastic import ElasticStore, Standing, discard_elastic, load_whole, standing
 from pretrain.parallel.engine import MeshEngine
 from pretrain.parallel.mesh import make_mesh
 from pretrain.parallel.plan import check_plan
 from pretrain.parallel.schedule import Reading
-from pretrain.processes import is_first, process_group
+from pretrain.processes import is_first, process_group, wait_for_all
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
 from pretrain.stream import Rows, TokenStream
 from pretrain.train import encode
@@ -42,13 +45,15 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
     phases = config.schedule.phases
     batches = [(phase.num_rows, phase.sequence_length) for phase in phases]
     check_plan(config.plan, config.model, encoder.vocabulary_size, batches)
-    documents = encode(encoder, read_corpus(config.corpus).documents)
-    stream = TokenStream(documents, config.seed)
+    corpus = read_corpus(config.corpus).documents
+    documents = encode(encoder, corpus)
+    sources = [document.source for document in corpus]
 
     length = max(phase.sequence_length for phase in phases)
     whole = make_model(config.model, encoder, length, config.seed)
     num_weights = num_parameters(whole)
     found = standing(folder)
+    stream = stream_of(config, documents, sources, folder, found)
     reading = Reading(config.schedule, found.step, found.num_tokens)
     store = ElasticStore(folder, reading.tokens_before, facts_of(config, documents))
     engine = MeshEngine(whole, make_mesh(config.plan), store)
@@ -58,6 +63,11 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
         phase = reading.phase_at(step)
         return stream.rows(reading.tokens_before(step), phase.num_rows, phase.sequence_length)
 
+    def after_step(num_done: int) -> None:
+        if num_done % config.log_every == 0:
+            drawn = ledger_rows(stream, reading.tokens_before(num_done))
+            folder.metrics(num_done, **{f"drawn_{line['source']}": line["tokens"] for line in drawn})
+
     try:
         trained = train_with(
             engine,
@@ -65,6 +75,7 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
             config=loop_config(config, reading.num_steps),
             folder=folder,
             learning_rate_at=reading.learning_rate_at,
+            after_step=after_step,
         )
     except NotFinite as error:
         first = reading.tokens_before(error.step)
@@ -87,9 +98,31 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
             "seconds": round(trained.seconds, 1),
             "loss": trained.final["loss"],
             "mesh": config.plan.describe(),
+            "ledger": ledger_rows(stream, reading.tokens_before(reading.num_steps)),
         }
     )
     discard_elastic(folder)
+
+
+def stream_of(
+    config: ParallelConfig, documents: list[list[int]], sources: list[str], folder: RunFolder, found: Standing
+) -> Stream:
+    """What the training reads. Raises ProgramError where a mix would have drawn other tokens up to here."""
+    if config.mix is None:
+        return TokenStream(documents, config.seed)
+    if config.mix.annealing is not None:
+        raise ProgramError("This program knows no annealing stage: give its weights as a phase of the mix.")
+    stream = MixedStream(documents, sources, config.mix, config.seed)
+    check_mix(folder, config.mix, stream, digests(documents, sources), found.num_tokens)
+    wait_for_all()  # each process reads the record before the first writes it anew
+    if is_first():
+        keep_mix(folder, config.mix, digests(documents, sources))
+    return stream
+
+
+def ledger_rows(stream: Stream, num_tokens: int) -> list[dict[str, Any]]:  # Any: JSON
+    """The ledger of a mix; nothing without one."""
+    return [drawn.as_row() for drawn in stream.ledger(num_tokens)] if isinstance(stream, MixedStream) else []
 
 
 def loop_config(config: ParallelConfig, num_steps: int) -> LoopConfig:
@@ -115,7 +148,8 @@ def facts_of(config: ParallelConfig, documents: list[list[int]]) -> dict[str, ob
     return {
         "model": config.model.model_dump(),
         "seed": config.seed,
-        "documents": digest.hexdigest(),
+        # By a mix, sources may come in mid-run: `stream_of` compares those that were drawn.
+        "documents": digest.hexdigest() if config.mix is None else "mixed",
     }
 
 

@@ -30,8 +30,8 @@ def run_killed(
     context = multiprocessing.get_context("fork")
     draw = random.Random(seed)
     for num_killed in range(num_kills):
-        moment = (draw.randint(0, most_files), draw.uniform(0.001, LONGEST_DELAY))
-        process = context.Process(target=_run_until, args=(moment, function, arguments))
+        moment = draw.randint(0, most_files), draw.uniform(0.001, LONGEST_DELAY)
+        process = context.Process(target=_run_until, args=(*moment, function, arguments))
         process.start()
         process.join(120)
         if process.exitcode == 0:
@@ -44,9 +44,8 @@ def run_killed(
     return num_kills
 
 
-def _run_until(moment: tuple[int, float], function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+def _run_until(files_left: int, delay: float, function: Callable[..., object], arguments: Any) -> None:
     """Call the function, and let the kernel end this process at the moment, as suddenly as by -9."""
-    files_left, delay = moment
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process without a word to Python
 
     def count(event: str, _arguments: tuple[Any, ...]) -> None:
