@@ -146,7 +146,7 @@ def facts_of(config: ParallelConfig, documents: list[list[int]]) -> dict[str, ob
     for document in documents:
         digest.update(repr(document).encode())
     return {
-        "model": config.model.model_dump(),
+        "model": config.model.model_dump(exclude_none=True),
         "seed": config.seed,
         # By a mix, sources may come in mid-run: `stream_of` compares those that were drawn.
         "documents": digest.hexdigest() if config.mix is None else "mixed",

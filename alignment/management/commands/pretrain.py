@@ -13,6 +13,8 @@ from alignment.endings import failure_of
 from alignment.following import follow_process
 from alignment.program_process import process_start
 from pretrain.config import PretrainConfig
+from pretrain.dry_run import dry_run, plan_from
+from pretrain.presets import LARGE
 from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
@@ -27,8 +29,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
-        parser.add_argument("--name", required=True, help="the base model's name in the registry")
-        parser.add_argument("--corpus", required=True, type=Path, help="a file or folder of .jsonl and .txt")
+        parser.add_argument("--name", help="the base model's name in the registry")
+        parser.add_argument("--corpus", type=Path, help="a file or folder of .jsonl and .txt")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="print meshes, memory and schedule, also of 8b, 70b and 405b",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument(
@@ -38,7 +45,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:  # Any: Django's parsed options
         """Check, run the program, register what it made."""
+        if options["dry_run"]:
+            self._dry_run(options["recipe"])
+            return
         name = options["name"]
+        if not name or options["corpus"] is None:
+            raise CommandError("Give --name and --corpus, or --dry-run to see what the recipe would take.")
         exists = Checkpoint.objects.filter(name=name).exists()
         if exists and options["if_missing"]:
             self.stdout.write(f"{name} is there already.")
@@ -61,6 +73,12 @@ class Command(BaseCommand):
         folder.write_config(config)
         self._run(folder, options["threads"])
         self._register(name, config, folder, licence)
+
+    def _dry_run(self, recipe: str) -> None:
+        try:
+            self.stdout.write(dry_run(plan_from(recipe)))
+        except ProgramError as error:
+            raise CommandError(str(error)) from error
 
     def _run(self, folder: RunFolder, num_threads: int) -> None:
         folder.tidy()
@@ -97,5 +115,10 @@ class Command(BaseCommand):
 
 def _recipe(name_or_path: str) -> PretrainRecipe:
     """A named recipe, or one from a JSON file. Raises ProgramError."""
+    if name_or_path in LARGE:
+        raise ProgramError(
+            f"{name_or_path} wants many machines: see what it takes with --dry-run, and start it there as "
+            "docs/presets.md says."
+        )
     path = Path(name_or_path)
     return load_config(path, PretrainRecipe) if path.is_file() else recipe_named(name_or_path)
