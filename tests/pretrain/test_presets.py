@@ -52,7 +52,7 @@ def test_every_constant_with_a_rule_follows_it(name: str) -> None:
 
 def changed(plan: TrainingPlan, **mesh: int) -> TrainingPlan:
     """The plan with another mesh for its first stage."""
-    first = plan.stages[0].model_copy(update={"mesh": ParallelPlan(**mesh)})
+    first = plan.stages[0].model_copy(update={"mesh": ParallelPlan.model_validate(mesh)})
     return plan.model_copy(update={"stages": (first, *plan.stages[1:])})
 
 
