@@ -31,7 +31,7 @@ class CheckpointUse:
 
     checkpoint: Checkpoint
     generation: int
-    """0 where a round trained it on such a snapshot; n where it descends from one in n steps."""
+    """0 where it was trained on such a snapshot or shard; n where it descends from one in n steps."""
     deployed_as: tuple[str, ...]
     """The names under which it answers now."""
 
@@ -60,8 +60,12 @@ def learned_from(judgement_ids: Collection[int]) -> Learned:
 def trained_by(rounds: Iterable[Round]) -> tuple[CheckpointUse, ...]:
     """The checkpoints that the rounds made, and everything that descends from those."""
     results = Stage.objects.filter(round__in=list(rounds)).values_list("result", flat=True)
-    made = {pk for result in results for pk in result.get("checkpoints", {}).values()}
-    generations = _with_descendants(made)
+    return descending_from({pk for result in results for pk in result.get("checkpoints", {}).values()})
+
+
+def descending_from(checkpoint_ids: set[int]) -> tuple[CheckpointUse, ...]:
+    """These checkpoints and everything that descends from them, in the order in which it was made."""
+    generations = _with_descendants(checkpoint_ids)
     deployed: dict[int, list[str]] = {}
     live = Deployment.objects.filter(checkpoint__in=generations, state=Deployment.State.LIVE).order_by("pk")
     for deployment in live:

@@ -124,12 +124,12 @@ def _parents(checkpoint: Checkpoint) -> tuple[list[str], int]:
 
 
 def _numbers(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:  # Any: JSON
-    """Metrics as (name, value in words), nested names joined."""
+    """Metrics as (name, value in words), nested names joined; lists, such as curves, are for programs."""
     rows: list[tuple[str, str]] = []
     for name, value in metrics.items():
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, dict):
             rows += _numbers(value, f"{label} · ")
-        else:
+        elif not isinstance(value, list):
             rows.append((label, f"{value:.4g}" if isinstance(value, float) else str(value)))
     return rows

@@ -1,6 +1,7 @@
 """The configuration of `python -m pretrain.train run.json`. Pure: written by the web side, too."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -25,9 +26,10 @@ class PretrainConfig(ProgramConfig):
     """A file or a folder of .jsonl and .txt files, gzip or not; or the shards of a step of curation."""
     tokenizer: Path | None = None
     """A tokenizer's folder, as `python -m pretrain.make_tokenizer` leaves it. None: learned here."""
-    mix: Mix | None = None
-    """How much of each source is drawn when. None: windows at random places of the whole corpus. It may be
-    changed in the run folder of a training that was stopped, from a token on that was not drawn yet."""
+    mix: Mix | Literal["by_size"] | None = None
+    """How much of each source is drawn when; "by_size": as much as there is of it. None: windows at random
+    places of the whole corpus. It may be changed in the run folder of a training that was stopped, from a
+    token on that was not drawn yet."""
     out: Path
     """The finished model: the mean of the checkpoints taken during annealing."""
     out_initial: Path | None = None

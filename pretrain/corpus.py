@@ -126,6 +126,11 @@ def read_corpus(path: Path) -> Corpus:
                 refusals.append(found)
         num_documents = len(documents) - before
         files.append(CorpusFile(file, documents[-1].source if num_documents else source, num_documents))
+    if not documents and any(str(file.path).endswith(SHARD_ENDING) for file in files):
+        raise ProgramError(
+            f"Curation left no document in {path}: its steps' reports, beside their shards, say what dropped "
+            "them. Give more files, or milder filters."
+        )
     if not documents:
         why = f" ({refusals[0].file}, line {refusals[0].line}: {refusals[0].reason})" if refusals else ""
         raise ProgramError(

@@ -1,8 +1,8 @@
 """`python -m pretrain.judge_source run.json`: is a source of data worth having? Annealing tells.
 
 Comes in: a JudgeSourceConfig: a half-trained base, the default data, the new source, text to measure on.
-Goes out: for each seed the loss after annealing on the default data alone and on 30% new with 70% default, and
-the difference with its spread over the seeds. Every run has a folder of its own under `runs/`: a judgement
+Goes out: for each seed the loss after annealing on the default data alone and on 30% new with 70% default,
+and the difference with its spread over the seeds. Every run has a folder of its own under `runs/`: a judgement
 that was stopped goes on inside the run it was at, and more seeds may be added later.
 
 (Llama 3, section 3.4.3: annealing a half-trained 8B on 30% of a new dataset and 70% of the default mix.)
@@ -164,8 +164,8 @@ def one_run(config: JudgeSourceConfig, data: Data, folder: RunFolder, seed: int,
     model = load_causal_lm(config.base)
     if config.stage.sequence_length > model.config.max_position_embeddings:
         raise ProgramError(
-            f"The base {config.base} reads {model.config.max_position_embeddings} tokens, fewer than the rows "
-            f"of {config.stage.sequence_length}: ask for shorter rows."
+            f"The base {config.base} reads {model.config.max_position_embeddings} tokens, fewer than the "
+            f"rows of {config.stage.sequence_length}: ask for shorter rows."
         )
     num_steps = config.stage.num_steps
     train(

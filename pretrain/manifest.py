@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pretrain.corpus import Corpus
+from pretrain.corpus import Corpus, corpus_files
 from pretrain.curation.steps import file_hash
 from pretrain.mix import Drawn, Mix
 from pretrain.run import ProgramConfig, write_atomically
@@ -46,6 +46,18 @@ class Manifest(ProgramConfig):
     ledger: tuple[SourceDrawn, ...] = ()
     """Empty where there was no mix: then each document was as likely as it is long."""
 
+    def is_of(self, corpus: Path, tokenizer_folder: Path | None) -> bool:
+        """Whether `corpus` has the same files, and the tokenizer, where it is given, is the same."""
+        if not corpus.exists():
+            return False
+        root = corpus if corpus.is_dir() else corpus.parent
+        told = {shard.name: shard.sha256 for shard in self.shards}
+        found = {str(path.relative_to(root)): file_hash(path) for path in corpus_files(corpus)}
+        tokenizer = None if tokenizer_folder is None else tokenizer_folder / "tokenizer.json"
+        return told == found and (
+            tokenizer is None or (tokenizer.exists() and file_hash(tokenizer) == self.tokenizer_sha256)
+        )
+
 
 def manifest_of(
     corpus: Corpus, root: Path, tokenizer_folder: Path, mix: Mix | None, ledger: list[Drawn]
@@ -59,7 +71,6 @@ def manifest_of(
             documents=file.num_documents,
         )
         for file in corpus.files
-        if file.num_documents
     ]
     return Manifest(
         shards=tuple(shards),

@@ -33,7 +33,7 @@ class MixedBatches:
         max_tokens_per_microbatch: int,
     ) -> None:
         """`annealing_first()`: the first step of annealing, None while it is not known."""
-        self._mix = mix
+        self.mix = mix
         self._rows_at = rows_at
         self._annealing_first = annealing_first
         self._max_tokens = max_tokens_per_microbatch
@@ -69,15 +69,15 @@ class MixedBatches:
             sizes = (tokens for count, tokens in steps for _ in range(count))
             self._tokens_before = list(accumulate(islice(sizes, num_done), initial=0))
             num_tokens, annealing = self.tokens_before(num_done), self._annealing_token()
-            check_mix(folder, self._mix, self._current(), self._digests, num_tokens, annealing)
+            check_mix(folder, self.mix, self._current(), self._digests, num_tokens, annealing)
         self.tokens_before(max(num_done, num_steps or 0))
         read = (after - before for before, after in pairwise(self._tokens_before))
         runs = [(len(list(alike)), tokens) for tokens, alike in groupby(read)]
-        keep_mix(folder, self._mix, self._digests, runs)
+        keep_mix(folder, self.mix, self._digests, runs)
 
     def _current(self) -> MixedStream:
         """The stream by the mix as far as it is known: when annealing begins may be decided on the way."""
-        self._stream.deal_by(self._mix.with_annealing(self._annealing_token()))
+        self._stream.deal_by(self.mix.with_annealing(self._annealing_token()))
         return self._stream
 
     def _annealing_token(self) -> int | None:

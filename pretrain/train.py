@@ -5,9 +5,9 @@ before annealing), and the result. Killed at any moment and started again, it go
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -21,11 +21,13 @@ from pretrain.dialog import DialogEncoder
 from pretrain.gates import gate_measure, gate_results, tell_gate
 from pretrain.long_context import change_rope, num_text_rows
 from pretrain.loop import discard_checkpoint, train
+from pretrain.make_tokenizer import make_tokenizer
 from pretrain.manifest import manifest_of, write_manifest
+from pretrain.mix import proportional_mix
 from pretrain.mixed_batches import MixedBatches
 from pretrain.model import make_model, next_token_loss, num_parameters
 from pretrain.packing import TokenBatch, TokenData
-from pretrain.recall import RecallTask, recall_texts
+from pretrain.recall import RecallTask
 from pretrain.run import RunFolder, program_main, write_atomically
 from pretrain.stages import (
     TextRows,
@@ -38,7 +40,6 @@ from pretrain.stages import (
     loop_config,
     random_rows,
 )
-from pretrain.tokenizer import save_tokenizer, train_tokenizer
 
 REFUSED_NAME = "refused.jsonl"
 MAX_REFUSED_WRITTEN = 10_000
@@ -102,7 +103,7 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
 
     assert course.annealing_first is not None
     ledger = [] if mixed is None else mixed.ledger(trained.num_steps)
-    manifest = manifest_of(data.corpus, config.corpus, tokenizer_folder, config.mix, ledger)
+    manifest = manifest_of(data.corpus, config.corpus, tokenizer_folder, mixed.mix if mixed else None, ledger)
     load_mean(model, folder, [course.annealing_first])
     loss_before_annealing = holdout_loss(model, config, data.holdout)
     if config.out_initial is not None:
@@ -147,10 +148,7 @@ def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -
     write_refusals(folder, corpus.refusals)
     training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
     if config.tokenizer is None:
-        pieces = (piece for document in training for piece in document.pieces())
-        taught = [] if config.recipe.gates is None else recall_texts()
-        tokenizer = train_tokenizer(chain(pieces, taught, taught), config.recipe.vocabulary_size)
-        save_tokenizer(tokenizer, tokenizer_folder, config.recipe.max_length)
+        make_tokenizer(training, config.recipe, tokenizer_folder)
     encoder = DialogEncoder.from_folder(tokenizer_folder)
     encoded_holdout = encode(encoder, holdout)
     num_characters = sum(document.num_characters for document in holdout)
@@ -167,8 +165,14 @@ def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -
 
 def mixed_batches(config: PretrainConfig, data: Data, course: GatedCourse) -> MixedBatches | None:
     """What the steps read where there is a mix."""
-    if config.mix is None:
+    mix = config.mix
+    if mix is None:
         return None
+    if mix == "by_size":
+        num_tokens: Counter[str] = Counter()
+        for document, source in zip(data.training, data.sources, strict=True):
+            num_tokens[source] += len(document)
+        mix = proportional_mix(num_tokens, config.recipe.max_length)
 
     def rows_at(step: int) -> tuple[int, int]:
         stage = course.stage_at(step).recipe
@@ -177,7 +181,7 @@ def mixed_batches(config: PretrainConfig, data: Data, course: GatedCourse) -> Mi
     return MixedBatches(
         data.training,
         data.sources,
-        config.mix,
+        mix,
         config.seed,
         rows_at=rows_at,
         annealing_first=lambda: course.annealing_first,

@@ -74,3 +74,15 @@ def test_a_model_with_wrong_rotary_positions_holds_and_says_why(tmp_path: Path) 
     with pytest.raises(ProgramError) as again:
         run(config, folder)
     assert str(again.value) == str(held.value)
+
+
+def test_a_mix_feeds_gated_stages_and_its_ledger_counts_their_text(tmp_path: Path) -> None:
+    recipe = gated_recipe(num_stages=1)
+    (tmp_path / "run").mkdir()
+    config = gated_run(tmp_path / "run", recipe).model_copy(update={"mix": "by_size"})
+    run(config, RunFolder(tmp_path / "run"))
+    result = RunFolder(tmp_path / "run").read_result() or {}
+    (gate,) = result["gates"]
+    # Of two rows in long context and in annealing, one is recall.
+    rows = recipe.initial.num_steps * 6 * 32 + gate["num_steps"] * 256 + recipe.annealing.num_steps * 256
+    assert sum(line["tokens"] for line in result["ledger"]) == rows

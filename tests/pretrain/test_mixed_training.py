@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -45,7 +46,9 @@ def write_corpus(folder: Path) -> Path:
     return folder
 
 
-def make_run(folder: Path, corpus: Path, mix: Mix, num_steps: int = 30) -> PretrainConfig:
+def make_run(
+    folder: Path, corpus: Path, mix: Mix | Literal["by_size"], num_steps: int = 30
+) -> PretrainConfig:
     config = PretrainConfig(
         recipe=quick_recipe(initial={"num_steps": num_steps, "num_rows": 4, "sequence_length": 32}),
         corpus=corpus,
@@ -96,7 +99,7 @@ def test_a_training_killed_in_the_middle_has_the_same_model_and_ledger(tmp_path:
 
 
 def test_a_finished_model_tells_the_files_it_learned_from(tmp_path: Path) -> None:
-    config = make_run(tmp_path / "run", write_corpus(tmp_path / "corpus"), MIX, num_steps=6)
+    config = make_run(tmp_path / "run", write_corpus(tmp_path / "corpus"), "by_size", num_steps=6)
     run(config, RunFolder(tmp_path / "run"))
     manifest = read_manifest(config.out)
     assert manifest is not None
@@ -105,8 +108,12 @@ def test_a_finished_model_tells_the_files_it_learned_from(tmp_path: Path) -> Non
         ("web/0.jsonl", "web", 100),
         ("web/1.jsonl", "web", 100),
     ]
-    assert manifest.num_documents == 250 and manifest.mix == MIX
+    assert manifest.num_documents == 250 and manifest.mix is not None
+    assert manifest.mix.sources == ["books", "web"]
     assert sum(line.tokens for line in manifest.ledger) == 21 * 128
+    assert manifest.is_of(config.corpus, tmp_path / "run" / "tokenizer")
+    (config.corpus / "books.jsonl").write_text("{}")
+    assert not manifest.is_of(config.corpus, None)
 
 
 def batches_of(mix: Mix, num_rows: int, length: int = 16) -> MixedBatches:

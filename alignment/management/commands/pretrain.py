@@ -1,24 +1,22 @@
-"""`manage.py pretrain`: make a base model from a corpus and put it into the registry."""
+"""`manage.py pretrain`: make a base model from a corpus, or from raw files, and put it into the registry."""
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich.console import Console
 
 from accounts.errors import AccordError
-from alignment.endings import failure_of
-from alignment.following import follow_process
-from alignment.program_process import process_start
+from alignment.base_making import register_base, run_steps
 from pretrain.config import PretrainConfig
 from pretrain.dry_run import dry_run, plan_from
+from pretrain.mix import Mix
+from pretrain.pipeline import CurationRecipe, Step, pipeline_steps, wants_curation
 from pretrain.presets import LARGE
 from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
-from registry.services import checkpoint_adopt, checkpoint_licence_set, licence_checked
+from registry.services import licence_checked
 
 
 class Command(BaseCommand):
@@ -30,11 +28,22 @@ class Command(BaseCommand):
         """The recipe, the corpus and the name."""
         parser.add_argument("--recipe", required=True, help="a named recipe or a JSON file")
         parser.add_argument("--name", help="the base model's name in the registry")
-        parser.add_argument("--corpus", type=Path, help="a file or folder of .jsonl and .txt")
+        parser.add_argument(
+            "--corpus",
+            type=Path,
+            help="a file or folder of .jsonl and .txt; with WARC, HTML or Parquet in it, it is curated first",
+        )
         parser.add_argument(
             "--dry-run",
             action="store_true",
             help="print meshes, memory and schedule, also of 8b, 70b and 405b",
+        )
+        parser.add_argument(
+            "--curate", action="store_true", help="curate .jsonl and .txt too: filters, deduplication"
+        )
+        parser.add_argument("--curation", type=Path, help="a JSON file of how to curate; implies --curate")
+        parser.add_argument(
+            "--mix", help='a JSON file of weights per source, or "by_size" (after curation the default)'
         )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=2)
@@ -60,19 +69,15 @@ class Command(BaseCommand):
         folder = RunFolder(settings.ACCORD_RUNS / "pretrain" / name)
         try:
             licence = licence_checked(options["licence"])
-            config = PretrainConfig(
-                recipe=_recipe(options["recipe"]),
-                corpus=options["corpus"].resolve(),
-                out=folder.path / "final",
-                out_initial=folder.path / "initial",
-                seed=options["seed"],
-                num_threads=options["threads"],
-            )
+            steps = _steps(folder, options)
         except (ProgramError, AccordError) as error:
             raise CommandError(str(error)) from error
-        folder.write_config(config)
-        self._run(folder, options["threads"])
-        self._register(name, config, folder, licence)
+        try:
+            run_steps(steps, options["threads"])
+        except AccordError as error:
+            raise CommandError(str(error)) from error
+        for registered in register_base(name, steps, licence):
+            self.stdout.write(f"Registered {registered}.")
 
     def _dry_run(self, recipe: str) -> None:
         try:
@@ -80,37 +85,29 @@ class Command(BaseCommand):
         except ProgramError as error:
             raise CommandError(str(error)) from error
 
-    def _run(self, folder: RunFolder, num_threads: int) -> None:
-        folder.tidy()
-        process = process_start(
-            [sys.executable, "-m", "pretrain.train", str(folder.config_path)],
-            log=folder.path / "log.txt",
-            environment=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=num_threads),
-        )
-        follow_process(process, folder, "pretraining", Console())
-        failure = failure_of(folder, process.returncode)
-        if failure is not None:
-            raise CommandError(failure.sentence)
 
-    def _register(self, name: str, config: PretrainConfig, folder: RunFolder, licence: str) -> None:
-        result = folder.read_result() or {}
-        recipe = config.recipe.model_dump(mode="json")
-        assert config.out_initial is not None
-        models = {name: config.out, f"{name}-initial": config.out_initial}
-        for checkpoint_name, path in models.items():
-            checkpoint = checkpoint_adopt(
-                folder=path,
-                store=settings.ACCORD_CHECKPOINTS,
-                name=checkpoint_name,
-                kind=Checkpoint.Kind.BASE,
-                parents=[],
-                recipe=recipe,
-                metrics=result,
-                produced_by="pretrain",
-            )
-            if licence:
-                checkpoint_licence_set(checkpoint, licence, actor=None)
-            self.stdout.write(f"Registered {checkpoint_name}.")
+def _steps(folder: RunFolder, options: dict[str, Any]) -> list[Step]:  # Any: Django's parsed options
+    """What is to run: training alone, or all from raw files. Raises ProgramError."""
+    corpus = options["corpus"].resolve()
+    curated = options["curate"] or options["curation"] is not None or wants_curation(corpus)
+    mix: Mix | Literal["by_size"] | None = "by_size" if curated or options["mix"] == "by_size" else None
+    if options["mix"] not in (None, "by_size"):
+        mix = load_config(Path(options["mix"]), Mix)
+    training = PretrainConfig(
+        recipe=_recipe(options["recipe"]),
+        corpus=corpus,
+        mix=mix,
+        out=folder.path / "final",
+        out_initial=folder.path / "initial",
+        seed=options["seed"],
+        num_threads=options["threads"],
+    )
+    if not curated:
+        return [Step(name="pretraining", module="pretrain.train", folder=folder, config=training)]
+    curation = CurationRecipe()
+    if options["curation"] is not None:
+        curation = load_config(options["curation"], CurationRecipe)
+    return pipeline_steps(folder.path, corpus, curation, training)
 
 
 def _recipe(name_or_path: str) -> PretrainRecipe:
