@@ -2,8 +2,8 @@
 
 Comes in: a JudgeSourceConfig: a half-trained base, the default data, the new source, text to measure on.
 Goes out: for each seed the loss after annealing on the default data alone and on 30% new with 70% default,
-and the difference with its spread over the seeds. Every run has a folder of its own under `runs/`: a judgement
-that was stopped goes on inside the run it was at, and more seeds may be added later.
+and the difference with its spread over the seeds. Every run has a folder of its own under `runs/`: a
+judgement that was stopped goes on inside the run it was at, and more seeds may be added later.
 
 (Llama 3, section 3.4.3: annealing a half-trained 8B on 30% of a new dataset and 70% of the default mix.)
 """
