@@ -116,9 +116,10 @@ def known(values: Sequence[float | None]) -> Values | None:
 
 
 def optimum_of(budget: Budget) -> Optimum | None:
-    """The lowest point of a budget's parabola; None where it has none."""
+    """The lowest point of a budget's parabola; None where it has none, or only far from all runs."""
     parabola = fit_parabola(budget.log_tokens, budget.losses)
-    if parabola is None:
+    first, last = budget.log_tokens.min(), budget.log_tokens.max()
+    if parabola is None or not 2 * first - last <= parabola.bottom <= 2 * last - first:
         return None
     answer_nll = None
     if budget.answer_nlls is not None:
@@ -130,7 +131,7 @@ def optimum_of(budget: Budget) -> Optimum | None:
         loss=parabola.low,
         answer_nll=answer_nll,
         parabola=parabola,
-        is_inside=bool(budget.log_tokens.min() <= parabola.bottom <= budget.log_tokens.max()),
+        is_inside=bool(first <= parabola.bottom <= last),
     )
 
 

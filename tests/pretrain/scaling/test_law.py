@@ -8,7 +8,7 @@ import pytest
 from pretrain.failures import ProgramError
 from pretrain.scaling.certainty import Certainty, certainty, held_out_error
 from pretrain.scaling.curves import Form, Sigmoid, fit_sigmoid, fit_trend
-from pretrain.scaling.law import Law, by_budget, fit_law
+from pretrain.scaling.law import Law, by_budget, fit_law, optimum_of
 from pretrain.scaling.points import OtherModel, RunPoint
 from tests.pretrain.scaling.runs import (
     BUDGETS,
@@ -27,7 +27,7 @@ FAR = 3.8e25
 """The FLOPs of its largest model."""
 
 
-def law_of(points: list[RunPoint], form: Form = "power", num_draws: int = 60) -> tuple[Law, Certainty]:
+def law_of(points: list[RunPoint], form: Form = "power", num_draws: int = 40) -> tuple[Law, Certainty]:
     """The law and its intervals."""
     budgets = by_budget(points)
     law = fit_law(budgets, [], form=form, chance=0.25)
@@ -42,10 +42,10 @@ def test_parabolas_of_runs_without_noise_give_their_law_exactly() -> None:
 
 
 def test_the_laws_of_llama_3_lie_in_their_intervals() -> None:
-    found = [law_of(parabola_runs(*LLAMA, noise=0.002, seed=seed))[1] for seed in range(8)]
+    found = [law_of(parabola_runs(*LLAMA, noise=0.002, seed=seed))[1] for seed in range(5)]
     inside = [one.exponent[0] <= LLAMA[0] <= one.exponent[1] for one in found]
-    assert sum(inside) >= 7
-    assert sum(one.coefficient[0] <= LLAMA[1] <= one.coefficient[1] for one in found) >= 7
+    assert sum(inside) >= 4
+    assert sum(one.coefficient[0] <= LLAMA[1] <= one.coefficient[1] for one in found) >= 4
     assert all(one.exponent[1] - one.exponent[0] < 0.05 for one in found)
 
 
@@ -119,6 +119,12 @@ def test_a_trend_in_the_logarithm_is_a_line() -> None:
     trend = fit_trend([18.0, 20.0], [1.0, 0.8], "line")
     assert trend is not None and trend.at(22.0) == pytest.approx(0.6)
     assert fit_trend([18.0, 20.0], [1.0, 0.0], "power") is None
+
+
+def test_a_parabola_as_flat_as_a_line_has_no_best() -> None:
+    logs = (8.0, 8.5, 9.0, 9.5)
+    flat = [RunPoint(budget=1e18, num_tokens=10**at, loss=3 - at / 10 + at**2 * 1e-7) for at in logs]
+    assert optimum_of(by_budget(flat)[0]) is None
 
 
 def test_runs_that_give_no_law_are_answered_with_what_to_add() -> None:
