@@ -162,10 +162,11 @@ def one_run(config: JudgeSourceConfig, data: Data, folder: RunFolder, seed: int,
     if done is not None:
         return float(done["loss"])
     model = load_causal_lm(config.base)
-    if config.stage.sequence_length > model.config.max_position_embeddings:
+    most = model.config.max_position_embeddings
+    if config.stage.sequence_length > most:
         raise ProgramError(
-            f"The base {config.base} reads {model.config.max_position_embeddings} tokens, fewer than the "
-            f"rows of {config.stage.sequence_length}: ask for shorter rows."
+            f"The base {config.base} reads {most} tokens, fewer than the rows "
+            f"of {config.stage.sequence_length}: ask for shorter rows."
         )
     num_steps = config.stage.num_steps
     train(
