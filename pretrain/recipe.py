@@ -273,27 +273,7 @@ def small() -> PretrainRecipe:
     )
 
 
-def tiny_long() -> PretrainRecipe:
-    """`tiny` with Llama 3's six gated stages and its factor of sixteen: rows of 128 tokens become 2,048.
-
-    One layer: it learns the recall task in a few hundred steps, two layers not in some thousands.
-    """
-    recipe = tiny()
-    return recipe.model_copy(
-        update={
-            "name": "tiny-long",
-            "model": ModelRecipe(num_layers=1, hidden_size=128),
-            "initial": StageRecipe(num_steps=600, num_rows=16, sequence_length=128),
-            "long_context": StageRecipe(num_steps=20, num_rows=2, sequence_length=2048),
-            "annealing": StageRecipe(num_steps=100, num_rows=2, sequence_length=2048),
-            "gates": GateRecipe(check_every=10, max_steps=200, recall_fraction=0.5, num_trials=4),
-        }
-    )
-
-
-RECIPES: Mapping[str, Callable[[], PretrainRecipe]] = MappingProxyType(
-    {"tiny": tiny, "tiny-long": tiny_long, "small": small}
-)
+RECIPES: Mapping[str, Callable[[], PretrainRecipe]] = MappingProxyType({"tiny": tiny, "small": small})
 
 
 def recipe_named(name: str) -> PretrainRecipe:
