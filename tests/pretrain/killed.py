@@ -5,14 +5,18 @@ same number of kills.
 """
 
 import multiprocessing
+import os
 import random
+import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-LONGEST_DELAY = 0.02
-"""Seconds from the last file put in place to the kill: the next step, or the writing of the next file."""
+LONGEST_DELAY = 0.002
+"""Seconds from the last file begun or put in place to the kill."""
 
 
 def run_killed(
@@ -22,15 +26,16 @@ def run_killed(
     most_files: int = 3,
     seed: int = 0,
 ) -> int:
-    """Kill `num_kills` starts, each a moment after it put 0 to `most_files` files in place, then let one end.
+    """Kill `num_kills` starts, each a moment after it began, or put in place, one of its first files: up to
+    `most_files` of them. Then let one end.
 
-    A file is put in place by renaming, as a checkpoint is when it is whole. Returns how many were killed:
-    fewer where one came to its end before its time.
+    A file is begun under a name that ends in `.writing`, and put in place by renaming once it is whole.
+    Returns how many were killed: fewer where one came to its end before its time.
     """
     context = multiprocessing.get_context("fork")
     draw = random.Random(seed)
     for num_killed in range(num_kills):
-        moment = draw.randint(0, most_files), draw.uniform(0.001, LONGEST_DELAY)
+        moment = draw.randint(0, 2 * most_files), draw.uniform(0.001, LONGEST_DELAY)
         process = context.Process(target=_run_until, args=(*moment, function, arguments))
         process.start()
         process.join(120)
@@ -44,18 +49,53 @@ def run_killed(
     return num_kills
 
 
-def _run_until(files_left: int, delay: float, function: Callable[..., object], arguments: Any) -> None:
-    """Call the function, and let the kernel end this process at the moment, as suddenly as by -9."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process without a word to Python
+def run_until(prefix: str, function: Callable[..., object], *arguments: Any) -> None:
+    """Call the function in this process, which ends suddenly once a file named so is in place."""
+    end_once_there(prefix)
+    function(*arguments)
 
-    def count(event: str, _arguments: tuple[Any, ...]) -> None:
-        nonlocal files_left
-        if event == "os.rename":
-            files_left -= 1
-            if files_left == 0:
+
+def _run_until(num_events: int, delay: float, function: Callable[..., object], arguments: Any) -> None:
+    """Call the function, and let the kernel end this process at the moment."""
+    end_after(lambda event, path: event == "os.rename" or path.endswith(".writing"), delay, num_events)
+    function(*arguments)
+
+
+def end_after(counts: Callable[[str, str], bool], delay: float, num_events: int = 1) -> None:
+    """Let the kernel end this process, as suddenly as by -9, `delay` seconds after so many events.
+
+    `counts(event, path)`: whether it counts that a file was opened ("open") or given a new name
+    ("os.rename", with the new one).
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process without a word to Python
+    events_left = num_events
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal events_left
+        if event not in ("open", "os.rename") or isinstance(arguments[0], int):
+            return
+        if counts(event, os.fsdecode(arguments[event == "os.rename"])):
+            events_left -= 1
+            if events_left == 0:
                 signal.setitimer(signal.ITIMER_REAL, delay)
 
-    if files_left == 0:
+    if num_events == 0:
         signal.setitimer(signal.ITIMER_REAL, delay)
     sys.addaudithook(count)
-    function(*arguments)
+
+
+def end_once_there(prefix: str) -> None:
+    """Let this process end suddenly once a file whose name begins so is in place."""
+    end_after(lambda event, path: event == "os.rename" and Path(path).name.startswith(prefix), 0.001)
+
+
+def start_killed(prefix: str, module: str, *arguments: str, cwd: Path) -> "subprocess.Popen[str]":
+    """Start `python -m MODULE ARGUMENT ...`, which ends suddenly once a file named so is in place."""
+    command = [sys.executable, "-m", "tests.pretrain.killed", prefix, module, *arguments]
+    return subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
+
+
+if __name__ == "__main__":
+    end_once_there(sys.argv[1])
+    sys.argv = sys.argv[2:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -2,9 +2,7 @@
 that holds."""
 
 import multiprocessing
-import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from pretrain.needle import run as run_needle
 from pretrain.run import ProgramError, RunFolder
 from pretrain.train import run
 from tests.pretrain.gated import gated_recipe, gated_run
+from tests.pretrain.killed import run_until
 
 INITIAL_STEPS = 150
 
@@ -25,14 +24,12 @@ def test_a_training_killed_in_a_gated_stage_passes_all_six_gates_with_the_same_b
     run(gated_run(whole, recipe), RunFolder(whole))
 
     config = gated_run(killed, recipe, checkpoint_seconds=1e-9)
-    victim = multiprocessing.get_context("fork").Process(target=run, args=(config, RunFolder(killed)))
+    name = f"checkpoint-{INITIAL_STEPS + 3:08}-"
+    context = multiprocessing.get_context("fork")
+    victim = context.Process(target=run_until, args=(name, run, config, RunFolder(killed)))
     victim.start()
-    while not any(step_of(path) > INITIAL_STEPS for path in checkpoints(RunFolder(killed))):
-        assert victim.is_alive()
-        time.sleep(0.005)
-    assert victim.pid is not None
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.join()
+    victim.join(300)
+    assert victim.exitcode == -signal.SIGALRM
     assert not (killed / "result.json").exists()
     run(config, RunFolder(killed))
 

@@ -2,15 +2,11 @@
 
 import json
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from pretrain.checkpoints import checkpoints
 from pretrain.config import PretrainConfig
 from pretrain.manifest import read_manifest
 from pretrain.mix import Mix, MixPhase
@@ -22,6 +18,7 @@ from pretrain.recipe import ModelRecipe
 from pretrain.run import ProgramError, RunFolder
 from pretrain.train import run
 from tests.pretrain.factories import corpus_rows, quick_recipe, write_rows
+from tests.pretrain.killed import start_killed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -63,11 +60,6 @@ def make_run(
     return config
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pretrain.train", str(folder / "run.json")]
-    return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-
-
 MIX = mix_of((0, {"web": 3, "books": 1}), (2048, {"web": 1, "books": 1}), annealing={"books": 1.0})
 
 
@@ -75,12 +67,10 @@ MIX = mix_of((0, {"web": 3, "books": 1}), (2048, {"web": 1, "books": 1}), anneal
 def test_a_training_killed_in_the_middle_has_the_same_model_and_ledger(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus")
     make_run(tmp_path / "killed", corpus, MIX, num_steps=150)
-    victim = start(tmp_path / "killed")
-    while not checkpoints(RunFolder(tmp_path / "killed")) and victim.poll() is None:
-        time.sleep(0.01)
-    victim.send_signal(signal.SIGKILL)
-    _, errors = victim.communicate()
-    assert victim.returncode in (0, -signal.SIGKILL), errors
+    path = str(tmp_path / "killed" / "run.json")
+    victim = start_killed("checkpoint-", "pretrain.train", path, cwd=REPOSITORY)
+    _, errors = victim.communicate(timeout=300)
+    assert victim.returncode == -signal.SIGALRM, errors
     for name in ("killed", "whole"):
         run(make_run(tmp_path / name, corpus, MIX, num_steps=150), RunFolder(tmp_path / name))
     whole = RunFolder(tmp_path / "whole").path / "base"

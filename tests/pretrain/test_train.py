@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pretrain.checkpoint_check import check_checkpoint_folder
-from pretrain.checkpoints import checkpoints
 from pretrain.config import PretrainConfig
 from pretrain.recipe import PretrainRecipe, averaged_steps
 from pretrain.run import EXIT_USER_ERROR, RunFolder, program_main
 from pretrain.stages import load_mean, weights_path
 from pretrain.train import run
 from tests.pretrain.factories import corpus_rows, quick_recipe, small_model, write_rows
+from tests.pretrain.killed import start_killed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -53,13 +52,10 @@ def test_a_program_killed_in_the_middle_goes_on_to_bitwise_the_same_model(tmp_pa
     stages = {"initial": {"num_steps": 150, "num_rows": 4, "sequence_length": 32}}
     recipe = quick_recipe(**stages)
     make_run(tmp_path / "killed", corpus, recipe)
-    victim = start(tmp_path / "killed")
-    deadline = time.monotonic() + 300
-    while not checkpoints(RunFolder(tmp_path / "killed")):
-        assert victim.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    victim.send_signal(signal.SIGKILL)
-    victim.communicate()
+    path = str(tmp_path / "killed" / "run.json")
+    victim = start_killed("checkpoint-", "pretrain.train", path, cwd=REPOSITORY)
+    _, errors = victim.communicate(timeout=300)
+    assert victim.returncode == -signal.SIGALRM, errors
     assert not (tmp_path / "killed" / "result.json").exists()
 
     again = start(tmp_path / "killed")
