@@ -1,11 +1,13 @@
 """What a checkpoint's model card says, gathered from the rows. Reads only."""
 
+from dataclasses import replace
 from typing import Any
 
 from alignment.lineage import Made, made_by_rounds
-from alignment.model_card import CardFacts, DataFacts, public_recipe
+from alignment.model_card import CardFacts, DataFacts, one_line, public_recipe
 from alignment.model_data import snapshot_data
 from alignment.models import Round, Stage
+from alignment.overrides import round_overrides
 from alignment.selectors import quality_report
 from annotation.figures.quality import ProjectQuality, project_quality
 from registry.models import Checkpoint
@@ -22,6 +24,8 @@ PARTS = {
 """What of the recipe made a stage's models, beside what all training shares."""
 SHARED = ("averaging", "precision", "max_row_tokens", "max_tokens_per_microbatch", "lora")
 MAX_FIGURES = 40
+OF_DATA = ("launch", Stage.Name.DATA_GATE)
+"""Where it is overridden that data do not pass."""
 
 
 def card_facts(checkpoint: Checkpoint) -> CardFacts:
@@ -97,9 +101,16 @@ def _training(checkpoint: Checkpoint) -> list[tuple[str, str]]:
 def _data_with_agreement(round_: Round, results: dict[str, Figures]) -> DataFacts | None:
     if getattr(round_, "snapshot", None) is None:
         return None
-    found = project_quality(round_.project, patient=True)
-    agreement = _agreement(found) if isinstance(found, ProjectQuality) else None
-    return round_data(round_, results, quality_report(round_) or {}, agreement)
+    quality = project_quality(round_.project, patient=True)
+    agreement = _agreement(quality) if isinstance(quality, ProjectQuality) else None
+    found = round_data(round_, results, quality_report(round_) or {}, agreement)
+    overridden = [
+        f"It did not pass the data gate ({one_line(' '.join(each.problems))}) and was trained on all the "
+        f"same, with this reason: {one_line(each.reason)}"
+        for each in round_overrides(round_)
+        if each.stage in OF_DATA
+    ]
+    return None if found is None else replace(found, overridden=overridden)
 
 
 def round_data(
@@ -126,6 +137,7 @@ def round_data(
         agreement=agreement,
         examples=results.get(Stage.Name.SFT, {}).get("examples", {}),
         dropped_examples=[(step["name"], step["dropped"]) for step in control.get("steps", [])],
+        overridden=[],
         licence=round_.project.licence,
     )
 

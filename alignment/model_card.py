@@ -40,6 +40,8 @@ class DataFacts:
     """SFT examples by source."""
     dropped_examples: Sequence[tuple[str, Mapping[str, int]]]
     """What each step of quality control left out, by reason."""
+    overridden: Sequence[str]
+    """Where it did not pass the data gate: what was found and why it was trained on all the same."""
     licence: str
 
 
@@ -163,6 +165,7 @@ def data_part(data: DataFacts) -> str:
         f"out by prompt, {data.num_newest:,} are of the newest round. {people} judged. "
         f"Snapshot `{data.content_hash}`.",
         agreement_sentence(data.agreement),
+        *data.overridden,
     ]
     for title, rows in (("domain", data.domains), ("language", data.languages), ("grade", data.strengths)):
         if rows:

@@ -43,6 +43,7 @@ def run(config: AverageConfig, folder: RunFolder) -> None:
     weights = checked_weights(config)
     with ExitStack() as stack:
         checkpoints = open_alike(config.checkpoints, stack)
+        write_new_canary = canary_writer() if is_causal_lm(checkpoints[0].folder) else None
         shapes = checkpoints[0].shapes
         found: dict[str, Any] = {}  # Any: the soup's figures
         if config.method.name == "greedy_soup":
@@ -59,7 +60,7 @@ def run(config: AverageConfig, folder: RunFolder) -> None:
         with whole_folder(config.out) as aside:
             tensors = (merged(done, name) for done, name in enumerate(shapes, start=1))
             write_checkpoint(aside, checkpoints[0], tensors)
-            if is_causal_lm(aside):
+            if write_new_canary is not None:
                 write_new_canary(aside)
     folder.finish({"num_checkpoints": len(config.checkpoints), "num_tensors": len(shapes), **found})
 
@@ -163,12 +164,12 @@ def is_causal_lm(folder: Path) -> bool:
     return any(str(name).endswith("ForCausalLM") for name in architectures)
 
 
-def write_new_canary(folder: Path) -> None:
-    """Write canary.json for the folder's weights."""
+def canary_writer() -> Callable[[Path], None]:
+    """A function that writes canary.json for the weights of a folder."""
     # Here and not above, for the same reason: averaging reward models needs nothing of it.
     from pretrain.checkpoint_folder import load_causal_lm, write_canary  # noqa: PLC0415
 
-    write_canary(load_causal_lm(folder), encoder_for(folder), folder)
+    return lambda folder: write_canary(load_causal_lm(folder), encoder_for(folder), folder)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,11 @@ def test_a_policys_card_says_what_is_recorded_and_names_nobody(tmp_path: Path) -
         "override": {"by": "lead.person", "reason": "We read | it."},
     }
     round_.stages.filter(name=Stage.Name.GATE).update(result=gate)
+    thin = {
+        "problems": ["Only 40% of the prompts are judged."],
+        "override": {"by": "lead.person", "reason": "A trial."},
+    }
+    round_.stages.filter(name=Stage.Name.DATA_GATE).update(result=thin)
     round_.project.licence = "cc-by-4.0"
     round_.project.save()
     policy = newest_policy()
@@ -74,6 +79,7 @@ def test_a_policys_card_says_what_is_recorded_and_names_nobody(tmp_path: Path) -
         round_.snapshot.content_hash,
         "2,480 train, 274 are held out",
         "One person judged",
+        "(Only 40% of the prompts are judged.) and was trained on all the same, with this reason: A trial.",
         "| similar answers | 62 |",
         "| dpo.nll_coefficient | `0.2` `0.1` |",
         "the judge wise-1",
