@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pretrain.curation.word_hashes import BASE, WordHasher, mixed, runs
 from pretrain.curation.words import Segments
 
-SHINGLES_AT_ONCE = 256
-"""Their hashes stay in the processor's cache."""
+SHINGLES_AT_ONCE = 1024
+"""Their hashes stay in the processor's cache, and few calls are made."""
 
 
 class MinHashRecipe(BaseModel):
@@ -70,12 +70,15 @@ class Signer:
 
     def shingles(self, segments: Segments) -> NDArray[np.uint64]:
         """The distinct word n-grams as 64-bit numbers; a text of fewer words is one, an empty one none."""
+        return np.unique(self._runs(segments))
+
+    def _runs(self, segments: Segments) -> NDArray[np.uint64]:
         hashes = self._hasher.hashes(segments)
-        return np.unique(runs(hashes, min(self.recipe.ngram_words, len(hashes))))
+        return runs(hashes, min(self.recipe.ngram_words, len(hashes)))
 
     def signature(self, segments: Segments) -> NDArray[np.uint32] | None:
         """(H,), or None for a document without words, which equals nothing."""
-        shingles_S = self.shingles(segments)
+        shingles_S = self._runs(segments)  # a second one of a kind changes no minimum
         if not len(shingles_S):
             return None
         codes = (shingles_S >> np.uint64(32)).astype(np.uint32)
