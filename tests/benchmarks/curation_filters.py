@@ -2,23 +2,21 @@
 
 Comes in: the Python of an environment with datatrove. Goes out: the cases `heuristics` and `minhash`, with
 documents per second of both sides, and for heuristics the share of texts on which the same filters agree.
-By hand: `python -m tests.benchmarks.curation_filters --peer PYTHON --json FILE`.
+`tests.benchmarks.curation` runs them.
 """
 
-import argparse
 import gzip
 import json
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pretrain.curation.heuristics import RULES, HeuristicRecipe, Heuristics
 from pretrain.curation.minhash import MinHashRecipe, Signer
-from pretrain.curation.words import Segments
+from pretrain.curation.words import Segments, split_piece
 from tests.benchmarks.measuring import Case
 
 PEER = Path(__file__).with_name("datatrove_inside.py")
@@ -46,6 +44,7 @@ def compared(
         given.write_text("\n".join(map(json.dumps, texts)))
         subprocess.run(["env", *ONE_THREAD, python, PEER, name, given, out], check=True)
         peer = json.loads(out.read_text())
+    split_piece.cache_clear()
     began = time.process_time()
     kept = work(texts)
     seconds = time.process_time() - began
@@ -77,19 +76,3 @@ def read_texts() -> list[str]:
     with gzip.open(TEXTS, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line)["text"] for line in lines]
     return [text[:NUM_CHARACTERS] for text in rows[:NUM_TEXTS]]
-
-
-def main() -> None:
-    """Run both cases and write them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--peer", type=Path, required=True, help="the Python of an environment with datatrove"
-    )
-    parser.add_argument("--json", type=Path, required=True)
-    options = parser.parse_args()
-    found = [asdict(case) for case in cases(options.peer, read_texts())]
-    options.json.write_text(json.dumps({"cases": found}, indent=2))
-
-
-if __name__ == "__main__":
-    main()
