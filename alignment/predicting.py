@@ -30,15 +30,20 @@ MOST = 2_000
 """Comparisons of one run; the others come with the next."""
 EVERY = timedelta(minutes=10)
 """From one run of a project to the next: each starts an engine."""
+A_DAY = timedelta(days=1)
 PAIRS = "comparisons.jsonl"
 PROGRAM = "predictions"
 State = Program.State
+ENDED_BADLY = (State.FAILED, State.CANCELLED)
 
 
 def predictions_plan() -> None:
     """The clock's slow tick: keep what finished runs found, and ask about comparisons that wait."""
     for run in PredictionRun.objects.filter(kept_at=None, program__state=State.FINISHED):
         predictions_keep(run)
+    recent = PredictionRun.objects.filter(created_at__gt=timezone.now() - A_DAY)
+    for run in recent.filter(kept_at=None, program__state__in=ENDED_BADLY):
+        inputs_remove(run)
     for project in Project.objects.filter(overlap_mode=OverlapMode.ADAPTIVE):
         predictions_request(project)
 
@@ -56,7 +61,7 @@ def predictions_request(project: Project) -> PredictionRun | None:
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         recent = PredictionRun.objects.filter(project=project, created_at__gt=timezone.now() - EVERY)
         going = PredictionRun.objects.filter(project=project, kept_at=None).exclude(
-            program__state__in=(State.FAILED, State.CANCELLED)
+            program__state__in=ENDED_BADLY
         )
         if recent.exists() or going.exists():
             return None
@@ -100,6 +105,11 @@ def predictions_keep(run: PredictionRun) -> None:
         found = read_records(folder / PREDICTIONS, Prediction)
         predictions_set(run.project, {each.id: each.left for each in found})
     shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def inputs_remove(run: PredictionRun) -> None:
+    """Remove the texts that a run was to read which failed or was cancelled; its log stays."""
+    (Path(run.program.folder).parent / PAIRS).unlink(missing_ok=True)
 
 
 def _scored_by(project: Project) -> Round | None:

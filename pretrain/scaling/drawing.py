@@ -47,7 +47,7 @@ def draw_parabolas(budgets: Sequence[Budget], law: Law) -> Plot:
     for place, budget in enumerate(budgets):
         series = place % NUM_COLOURS + 1
         points = points_at(budget.log_tokens, budget.losses)
-        lines.append(Line(name=f"{budget.flops:.3g} FLOPs", series=series, points=points, joined=False))
+        lines.append(Line(name=f"{short(budget.flops)} FLOPs", series=series, points=points, joined=False))
         if budget.flops in by_flops:
             x = np.linspace(budget.log_tokens.min(), budget.log_tokens.max(), CURVE_POINTS)
             curve = points_at(x, by_flops[budget.flops].parabola.at(x))
@@ -109,7 +109,9 @@ def draw_accuracy(budgets: Sequence[Budget], law: Law) -> Plot:
         if budget.answer_nlls is not None and budget.accuracies is not None:
             points = points_at(budget.answer_nlls, budget.accuracies)
             series = place % NUM_COLOURS + 1
-            lines.append(Line(name=f"{budget.flops:.3g} FLOPs", series=series, points=points, joined=False))
+            lines.append(
+                Line(name=f"{short(budget.flops)} FLOPs", series=series, points=points, joined=False)
+            )
     nlls = [point.x for line in lines for point in line.points] or [
         law.accuracy.middle - 1,
         law.accuracy.middle,
@@ -123,6 +125,11 @@ def draw_accuracy(budgets: Sequence[Budget], law: Law) -> Plot:
 def points_at(x: Values, y: Values) -> list[Point]:
     """Points."""
     return [Point(x=float(across), y=float(up)) for across, up in zip(x, y, strict=True)]
+
+
+def short(number: float) -> str:
+    """A number as the axes write theirs: 1e11."""
+    return f"{number:.3g}".replace("e+", "e")
 
 
 def log_axis(label: str, logs: Sequence[float]) -> Axis:

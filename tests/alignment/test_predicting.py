@@ -65,6 +65,18 @@ def test_open_comparisons_are_scored_once_and_their_texts_are_not_kept(round_: R
     assert predictions_request(round_.project) is None  # nothing is left to ask
 
 
+def test_a_run_that_failed_keeps_its_log_and_no_texts(round_: Round) -> None:
+    make_comparison(round_.project, "Why?")
+    predictions_plan()
+    log = Path(PredictionRun.objects.get().program.folder) / "log.txt"
+    log.write_text("out of memory")
+    Program.objects.update(state=Program.State.FAILED)
+    predictions_plan()
+    predictions_plan()
+    left = {path.name for path in log.parents[1].rglob("*") if path.is_file()}
+    assert left == {"run.json", "log.txt"}
+
+
 def test_a_vanished_worker_gives_it_to_another(round_: Round) -> None:
     make_comparison(round_.project, "Why?")
     run = predictions_request(round_.project)
