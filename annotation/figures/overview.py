@@ -145,7 +145,7 @@ def members(project: Project) -> QuerySet[Membership]:
     return (
         Membership.objects.filter(project=project)
         .select_related("user")
-        .annotate(num_judgements=Count("user__judgements", filter=own, distinct=True))
+        .annotate(num_judgements=Count("user__judgements", filter=own))
         .order_by("-num_judgements", "user__username")
     )
 
