@@ -77,9 +77,9 @@ def _row(stage: StageForecast, longest: float) -> StageRow:
 
 def _days(span: Span) -> str:
     return gettext("%(days)s days (%(low)s to %(high)s)") % {
-        "days": f"{span.expected:,.1f}",
-        "low": f"{span.low:,.1f}",
-        "high": f"{span.high:,.1f}",
+        "days": _figure(span.expected),
+        "low": _figure(span.low),
+        "high": _figure(span.high),
     }
 
 
@@ -91,3 +91,8 @@ def _money(span: Span, currency: str) -> str:
         "high": f"{span.high:,.2f}",
         "currency": currency,
     }
+
+
+def _figure(days: float) -> str:
+    """Tenths of a day matter only of few days."""
+    return f"{days:,.0f}" if days >= 10 else f"{days:.1f}"
