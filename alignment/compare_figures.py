@@ -17,9 +17,9 @@ from alignment.console.programs import metrics
 from alignment.lineage import made_by_rounds
 from alignment.model_card import DataFacts, flat
 from alignment.models import ModelComparison, Program, Round, Stage
-from alignment.plots import Plot
 from alignment.selectors import QUALITY_PROGRAM
 from alignment.side_by_side import Answers, Figures, differing
+from pretrain.plots import Plot
 from registry.models import Checkpoint
 
 CURVES = ("loss", "accuracy", "margin")

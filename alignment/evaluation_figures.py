@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
 from annotation.records import Strength
+from pretrain.plots import Axis, Line, Plot, Point, fitted_axis, plot
 
 Figures = Mapping[str, Any]  # Any: a program's JSON
 

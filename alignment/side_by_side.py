@@ -13,9 +13,9 @@ from statistics import fmean
 from typing import Any
 
 from alignment.length_control import length_controlled_win_rate, sigmoid
-from alignment.plots import Line, Plot, Point, fitted_axis, plot
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.win_rate import outcome, win_rate
+from pretrain.plots import Line, Plot, Point, fitted_axis, plot
 
 Figures = dict[str, Any]  # Any: figures, written as JSON
 Answers = Mapping[str, Sequence[SampledAnswer]]

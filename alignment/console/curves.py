@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from alignment.console.run_files import Row
-from alignment.plots import Axis, Line, Plot, Point, fitted_axis, plot
+from pretrain.plots import Axis, Line, Plot, Point, fitted_axis, plot
 
 METRICS = ("loss", "accuracy", "margin", "reward_margin", "kl", "learning_rate", "grad_norm")
 """In the order in which they are shown, where a program has them."""

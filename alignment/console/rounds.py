@@ -13,8 +13,8 @@ from alignment.console.graph import Graph, ProgramShown, StageShown, stage_graph
 from alignment.console.problems import problems
 from alignment.console.programs import SHORT_LOG_BYTES, ProgramNow, log, metrics, program_now
 from alignment.models import Program, Round, Stage
-from alignment.plots import Plot
 from alignment.selectors import StageProgress, stage_progress
+from pretrain.plots import Plot
 
 MOST_SHOWN = 8
 """Programs of a stage whose files a page reads."""

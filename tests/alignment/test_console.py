@@ -16,9 +16,9 @@ from alignment.console.problems import problems
 from alignment.console.recipe_tables import recipe_tables
 from alignment.console.rounds import rounds_detailed
 from alignment.models import Program, Round, Stage
-from alignment.plots import Point
 from alignment.recipe import tiny
 from alignment.running import LEASE
+from pretrain.plots import Point
 from tests.alignment.factories import make_program, make_round
 
 

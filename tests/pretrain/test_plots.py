@@ -2,7 +2,7 @@
 
 import pytest
 
-from alignment.plots import Axis, Line, Point, fitted_axis, plot
+from pretrain.plots import Axis, Line, Point, fitted_axis, plot
 
 
 @pytest.mark.parametrize(
