@@ -102,6 +102,8 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
     )
 
     assert course.annealing_first is not None
+    if mixed is not None:  # also where nothing was left to train: the ledger is of what was really drawn
+        mixed.keep(folder, trained.num_steps, trained.num_steps)
     ledger = [] if mixed is None else mixed.ledger(trained.num_steps)
     manifest = manifest_of(data.corpus, config.corpus, tokenizer_folder, mixed.mix if mixed else None, ledger)
     load_mean(model, folder, [course.annealing_first])

@@ -63,7 +63,7 @@ def test_a_sweep_killed_again_and_again_ends_in_the_same_points_and_does_no_run_
     corpus: Path, tmp_path: Path
 ) -> None:
     sweep(corpus, tmp_path / "whole")
-    run_killed(sweep, corpus, tmp_path / "killed", num_kills=3)
+    assert run_killed(sweep, corpus, tmp_path / "killed", num_kills=3) > 0
     whole, killed = (tmp_path / name / "points.jsonl" for name in ("whole", "killed"))
     assert whole.read_text() == killed.read_text()
     points = read_points(whole)
