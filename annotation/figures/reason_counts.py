@@ -11,7 +11,7 @@ FROM annotation_judgement j
 JOIN annotation_comparison c ON c.id = j.comparison_id
 CROSS JOIN LATERAL jsonb_array_elements_text(j.reasons) AS reason (value)
 WHERE c.project_id = %(project)s AND c.state IN ('open', 'full')
-  AND j.standing IN ('counted', 'decision')
+  AND j.standing IN ('counted', 'decision') AND j.reasons <> '[]'
   AND (%(round)s::integer IS NULL OR c.round = %(round)s::integer)
 GROUP BY reason.value
 ORDER BY count(*) DESC, reason.value

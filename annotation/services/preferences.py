@@ -25,8 +25,10 @@ from annotation.privacy import Kind
 from annotation.records import PreferenceRecord, RankedResponse
 from annotation.selectors import records_by_id
 from annotation.services.masking import record_masked
+from annotation.services.planner_statistics import statistics_refresh
 
 BATCH = 1000
+FILLED = (Prompt, Dialog, Response, Comparison, Judgement, Edit)
 Named = tuple[str, PreferenceRecord]
 
 
@@ -99,6 +101,7 @@ def preferences_import(
         kept = _write_batch(project, records)
         counts.kept += kept
         counts.already_there += len(records) - kept
+    statistics_refresh(FILLED, num_rows=counts.kept)
     audit_record(actor, "preferences.import", project, counts.as_json())
     return counts
 

@@ -15,6 +15,7 @@ from annotation.importing.refusal import Reason, Refusal
 from annotation.models import Project, Prompt
 from annotation.privacy import Kind
 from annotation.services.masking import prompt_masked
+from annotation.services.planner_statistics import statistics_refresh
 
 BATCH = 2000
 
@@ -63,6 +64,7 @@ def prompts_import(
             refuse(refusal)
         counts.kept += kept
         counts.already_there += len(good) - kept - len(refusals)
+    statistics_refresh([Prompt], num_rows=counts.kept)
     refused = {reason.value: number for reason, number in counts.refused.items()}
     masked = {kind.value: number for kind, number in counts.masked.items()}
     data = {"kept": counts.kept, "refused": refused, **({"masked": masked} if masked else {})}

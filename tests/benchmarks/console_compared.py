@@ -13,6 +13,7 @@ from alignment.models import Round, Snapshot
 from alignment.records import PromptRecord, SampledAnswer
 from annotation.models import Comparison, Judgement, Project
 from annotation.records import Message, Strength, write_records
+from annotation.services.planner_statistics import statistics_refresh
 from registry.models import Checkpoint
 from tests.benchmarks.annotation_load_site import ANSWER
 
@@ -49,6 +50,7 @@ def make_judgements(project: Project) -> list[int]:
         )
         made += [row.pk for row in rows]
     waiting.update(num_judgements=F("needed"), state=Comparison.State.FULL)
+    statistics_refresh([Comparison, Judgement], num_rows=len(made))  # as after an import
     return made
 
 
