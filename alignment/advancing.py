@@ -24,6 +24,7 @@ from alignment.recipe import RecipeError
 from alignment.reuse import artifact_for, program_fingerprint, program_reuse, program_settle, programs_settle
 from alignment.stages import STAGES, StageDefinition
 from alignment.stages.plan import stage_folder
+from alignment.unfinished import unfinished_continue
 from webhooks.events import Event
 from webhooks.services import emit
 
@@ -206,6 +207,7 @@ def _reuse_or_queue(stage: Stage, program: Program) -> bool:
     artifact = artifact_for(stage, program.fingerprint)
     if artifact is not None and program_reuse(stage, program, artifact):
         return True
+    unfinished_continue(stage, program)
     _queue(stage, program)
     return False
 

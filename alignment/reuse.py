@@ -1,13 +1,9 @@
 """Nothing is computed twice: a program whose fingerprint an earlier one had takes over what that one left.
 
-Checkpoints are linked into the new run folder, or copied where the disk cannot link; single files, to which
-programs append, are copied. Whatever is not there any
-more, or has changed since, is not reused. An output is whole or absent; the row is written last.
+Whatever is not there any more, or has changed since, is not reused. An output is whole or absent; the row is
+written last.
 """
 
-import errno
-import os
-import shutil
 from pathlib import Path
 
 from django.db.models import Exists, OuterRef
@@ -17,8 +13,8 @@ from alignment.contents import content_hashes, content_known, run_folder_hashes
 from alignment.fencing import step_held
 from alignment.fingerprints import fingerprint, plan_inputs
 from alignment.models import Artifact, Program, Stage
+from alignment.taking import remove, take
 from pretrain.run import RunFolder
-from registry.content import content_files
 
 NUM_TRIED = 5
 """Earlier programs with the same fingerprint whose files are looked at."""
@@ -80,13 +76,13 @@ def program_reuse(stage: Stage, program: Program, artifact: Artifact) -> bool:
     try:
         for field, output in artifact.outputs.items():
             target = Path(program.plan["outputs"][field])
-            _take(Path(output["path"]), target)
+            take(Path(output["path"]), target)
             content_known(target, output["hash"])
         for path in (source.metrics_path, source.result_path):
-            _take(path, folder.path / path.name)
+            take(path, folder.path / path.name)
     except OSError:
         for path in (folder.result_path, *map(Path, program.plan["outputs"].values())):
-            _remove(path)
+            remove(path)
         return False  # computing says what is wrong with the disk in words
     now = timezone.now()
     earlier = artifact.program
@@ -111,36 +107,3 @@ def _is_whole(artifact: Artifact) -> bool:
     hashes = content_hashes(Path(output["path"]) for output in outputs)
     same = all(hashes.get(Path(output["path"])) == output["hash"] for output in outputs)
     return same and (Path(artifact.folder) / "result.json").exists()
-
-
-def _take(source: Path, target: Path) -> None:
-    """Put the file or folder where it is wanted: there it is whole or absent."""
-    if not source.exists() or source == target:
-        return
-    aside = target.with_name(f".{target.name}.linking")
-    _remove(aside)
-    if source.is_dir():
-        for name in content_files(source):
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(source / name, aside / name)
-        _remove(target)
-    else:
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, aside)
-    aside.replace(target)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-            raise
-        shutil.copy2(source, target)

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from pretrain.disk import free_bytes, require_space
 from pretrain.processes import is_first, num_processes, summed
-from pretrain.run import RunFolder, sync_folder
+from pretrain.run import CHECKPOINTS, RunFolder, sync_folder
 
-PATTERN = "checkpoint-*.pt"
 ASIDE = ".checkpoint.writing"
 NUM_KEPT = 2
 DIGITS = 32
@@ -35,7 +34,7 @@ Content = dict[str, Any]
 
 def checkpoints(folder: RunFolder) -> list[Path]:
     """The checkpoint files of a run folder, newest first."""
-    return sorted(folder.path.glob(PATTERN), key=step_of, reverse=True)
+    return sorted(folder.path.glob(CHECKPOINTS), key=step_of, reverse=True)
 
 
 def step_of(path: Path) -> int:

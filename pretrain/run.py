@@ -31,6 +31,8 @@ ConfigT = TypeVar("ConfigT", bound="ProgramConfig")
 
 EXIT_USER_ERROR = 2
 EXIT_TERMINATED = 128 + signal.SIGTERM
+CHECKPOINTS = "checkpoint-*.pt"
+"""What a training goes on from (pretrain.checkpoints): files that are never written again."""
 LEFTOVERS = (".*.writing", ".*.old", ".tmp??????")
 """What a kill may leave behind in a run folder; the last is safetensors'."""
 
