@@ -4,12 +4,15 @@ from datetime import datetime
 from typing import Annotated, Literal, cast
 
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema, Status
+from django.shortcuts import get_object_or_404
+from ninja import Field, Path, Query, Router, Schema, Status
 
 from accounts.auth import request_user
 from alignment.deploying import models_roll_back
 from alignment.deployments import ReleaseRow, release_rows
 from alignment.permissions import admins_project
+from annotation.models import Release
+from annotation.services.releases import release_pairs_withdraw
 
 router = Router(tags=["deployments"])
 
@@ -42,7 +45,15 @@ class ReleaseOut(Schema):
     live_at: datetime | None
     ended_at: datetime | None
     num_answers: int
+    num_open: int
+    """Pairs that it wrote and that wait to be judged, by nobody so far."""
     error: str
+
+
+class WithdrawnOut(Schema):
+    """How many pairs nobody is asked for any more."""
+
+    withdrawn: int
 
 
 class RollBackIn(Schema):
@@ -69,6 +80,16 @@ def release_roll_back(request: HttpRequest, slug: str, wanted: RollBackIn) -> St
     return Status(202, _release_out(release_rows(project)[0]))
 
 
+@router.post("/projects/{slug:slug}/releases/{number}/withdraw-pairs", response=WithdrawnOut)
+def release_withdraw_pairs(
+    request: HttpRequest, slug: str, number: Annotated[int, Path(ge=1, le=MOST)]
+) -> WithdrawnOut:
+    """Withdraw the open pairs that an earlier release wrote and that nobody has judged or holds."""
+    admin = request_user(request)
+    release = get_object_or_404(Release, project=admins_project(admin, slug), number=number)
+    return WithdrawnOut(withdrawn=release_pairs_withdraw(release, actor=admin))
+
+
 def _release_out(row: ReleaseRow) -> ReleaseOut:
     release = row.release
     return ReleaseOut(
@@ -91,5 +112,6 @@ def _release_out(row: ReleaseRow) -> ReleaseOut:
         live_at=release.live_at,
         ended_at=release.ended_at,
         num_answers=row.num_answers,
+        num_open=row.num_open,
         error=release.error,
     )

@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from annotation.models import Project, Release, Response
+from annotation.services.releases import untouched_pairs
 from registry.models import Deployment
 
 PER_PAGE = 50
@@ -23,6 +24,8 @@ class ReleaseRow:
     deployments: list[Deployment]
     num_answers: int
     """Stored ones that it wrote."""
+    num_open: int
+    """Pairs of them that wait to be judged, by nobody so far."""
     round_id: int | None
     """The round that made it, where it is still there."""
 
@@ -55,7 +58,7 @@ class Span:
 
 
 def release_rows(project: Project, *, page: int = 1) -> list[ReleaseRow]:
-    """A page of the project's releases, newest first. Five queries, however many there are."""
+    """A page of the project's releases, newest first. Six queries, however many there are."""
     first = (page - 1) * PER_PAGE
     releases = list(
         Release.objects.filter(project=project)
@@ -69,12 +72,20 @@ def release_rows(project: Project, *, page: int = 1) -> list[ReleaseRow]:
         .values_list("release")
         .annotate(num=Count("pk"))
     )
+    waiting = dict(
+        untouched_pairs(project)
+        .filter(left__release__isnull=False)
+        .order_by()
+        .values_list("left__release")
+        .annotate(num=Count("pk"))
+    )
     rounds = dict(project.rounds.order_by().values_list("number", "pk"))
     return [
         ReleaseRow(
             release=release,
             deployments=sorted(release.deployments.all(), key=lambda each: each.pk),
             num_answers=wrote.get(release.pk, 0),
+            num_open=waiting.get(release.pk, 0),
             round_id=rounds.get(release.made_by_round or 0),
         )
         for release in releases

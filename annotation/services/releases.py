@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.errors import Conflict
 from accounts.models import User
 from accounts.services import audit_record
-from annotation.models import Project, Release
+from annotation.models import Assignment, Comparison, Project, Release
 from registry.models import Checkpoint, Deployment
 from registry.services import (
     Served,
@@ -154,6 +156,34 @@ def project_deploy(
             raise Conflict("Not all of these models answer: deploy them first.")
     project.refresh_from_db(fields=["current_round", "release"])
     return release
+
+
+def release_pairs_withdraw(release: Release, *, actor: User | None) -> int:
+    """Withdraw the open pairs that a release wrote, so that nobody is asked to compare its answers any more.
+
+    Those that somebody has judged or holds now stay. Returns how many were withdrawn. Raises Conflict while
+    the release answers, for it would go on writing.
+    """
+    with transaction.atomic():
+        project = Project.objects.select_for_update().get(pk=release.project_id)
+        if project.release_id == release.pk:
+            raise Conflict(
+                _("Release %(number)s answers now and would write more: roll back first.")
+                % {"number": release.number}
+            )
+        held = Assignment.objects.filter(
+            comparison=OuterRef("pk"), state=Assignment.State.ACTIVE, expires_at__gt=timezone.now()
+        )
+        waiting = untouched_pairs(project).filter(~Exists(held), left__release=release)
+        ids = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True))
+        num = Comparison.objects.filter(pk__in=ids).update(state=Comparison.State.WITHDRAWN)
+        audit_record(actor, "release.withdraw_pairs", release, {"release": release.number, "pairs": num})
+    return num
+
+
+def untouched_pairs(project: Project) -> QuerySet[Comparison]:
+    """The open ones that nobody has judged yet."""
+    return Comparison.objects.filter(project=project, state=Comparison.State.OPEN, num_judgements=0)
 
 
 def project_models_release(project: Project, *, actor: User | None = None) -> list[Deployment]:

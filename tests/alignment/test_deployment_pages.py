@@ -1,17 +1,21 @@
 """The deployments of a project: the page, the API and the command, for site admins."""
 
+import uuid
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
+from django.utils import timezone
 
-from accounts.models import Role
+from accounts.models import Role, User
 from accounts.services import user_create
-from annotation.models import Project, Release
+from annotation.models import Assignment, Comparison, Project, Release, Response
 from annotation.services import project_deploy, release_go_live
 from registry.models import Deployment
+from tests.annotation.factories import make_annotator, make_comparisons
 from tests.annotation.test_pairing import make_deployment
 from webhooks.models import Delivery
 from webhooks.services import endpoint_create
@@ -87,3 +91,37 @@ def test_the_command_rolls_back_and_tells_what_became_of_it(project: Project) ->
     assert out.getvalue() == "Live: one, two.\n"
     with pytest.raises(CommandError, match="There is no project"):
         call_command("roll_back", project="nothing")
+
+
+def test_open_pairs_of_a_release_that_was_rolled_back_are_withdrawn(project: Project, admin: Client) -> None:
+    live, before = Release.objects.order_by("-number")
+    pairs = make_comparisons(project, 4)
+    for pair in pairs:
+        wrote = before if pair != pairs[3] else live
+        Response.objects.filter(pk__in=[pair.left_id, pair.right_id]).update(release=wrote)
+    Comparison.objects.filter(pk=pairs[1].pk).update(num_judgements=1, needed=2)
+    hold(pairs[2], make_annotator(project))
+    page = "/projects/helpful/deployments/"
+    assert "Withdraw the open pairs of release 1" in admin.get(page).content.decode()
+    releases = admin.get("/api/v1/projects/helpful/releases").json()
+    assert [each["num_open"] for each in releases] == [1, 2]
+    shown = admin.post(f"{page}act/", {"act": "withdraw", "of": "1"}, follow=True).content.decode()
+    assert "1 open pair is withdrawn" in shown
+    states = dict(Comparison.objects.values_list("pk", "state"))
+    assert [states[pair.pk] for pair in pairs] == ["withdrawn", "open", "open", "open"]
+    refused = admin.post("/api/v1/projects/helpful/releases/2/withdraw-pairs")
+    assert (refused.status_code, "roll back first" in refused.content.decode()) == (409, True)
+    again = admin.post("/api/v1/projects/helpful/releases/1/withdraw-pairs")
+    assert again.json() == {"withdrawn": 0}
+    assert admin.post("/api/v1/projects/helpful/releases/9/withdraw-pairs").status_code == 404
+
+
+def hold(pair: Comparison, person: User) -> None:
+    """Let somebody have the pair in hand."""
+    Assignment.objects.create(
+        comparison=pair,
+        project=pair.project,
+        annotator=person,
+        lease=uuid.uuid4(),
+        expires_at=timezone.now() + timedelta(minutes=5),
+    )

@@ -147,6 +147,7 @@ class Site:
                 "person_id": sample.qualified.pk,
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
+            "/api/v1/projects/<slug:slug>/releases/<number>/withdraw-pairs": {"number": 1},
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
             "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},
             "/webhooks/<int:pk>/<slug:deed>/": {"pk": delivery.endpoint_id, "deed": "pause"},

@@ -176,6 +176,7 @@ TABLE = {
     "POST /api/v1/projects/<slug:slug>/people/<person_id>/restore": "401 403 403 200 404 404 200",
     "GET /api/v1/projects/<slug:slug>/releases": "401 403 403 403 404 404 200",
     "POST /api/v1/projects/<slug:slug>/releases/roll-back": "401 403 403 403 404 404 202",
+    "POST /api/v1/projects/<slug:slug>/releases/<number>/withdraw-pairs": "401 403 403 403 404 404 200",
     "GET /api/v1/rounds": "401 403 403 403 403 403 200",
     "POST /api/v1/rounds": "401 403 403 403 403 403 422",
     "POST /api/v1/rounds/forecast": "401 403 403 403 403 403 422",
