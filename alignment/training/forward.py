@@ -6,9 +6,9 @@ Legend: N tokens of all rows, M of them that are read, D hidden width, R respons
 import torch
 from torch import Tensor, nn
 
-from alignment.training.attention import PLANNED_ATTENTION
-from alignment.training.head import head_logprobs
 from alignment.training.rows import LanguageRows, Layout, RewardRows, Row, language_rows
+from pretrain.packed.attention import PLANNED_ATTENTION
+from pretrain.packed.head import head_logprobs
 from pretrain.run import ProgramError
 
 TOLERANCE = 1e-3

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from alignment.programs import TrainingConfig
-from alignment.training.attention import use_planned_attention
 from alignment.training.forward import check_shared_prefix
 from alignment.training.lora import add_adapters, merge_adapters
 from alignment.training.rows import Row, to_device
@@ -29,6 +28,7 @@ from pretrain.loop import (
     discard_checkpoint,
     train,
 )
+from pretrain.packed.attention import use_planned_attention
 from pretrain.processes import is_first, process_group, require_device
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
 from pretrain.sharding import ShardedModel, call, whole_model

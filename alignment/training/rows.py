@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from alignment.training.attention_plan import AttentionPlan, Reading, Span, attention_plan, reading
+from pretrain.packed.plan import AttentionPlan, Reading, Span, attention_plan, reading
 
 BatchT = TypeVar("BatchT")
 

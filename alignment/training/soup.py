@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from alignment.accuracy import judged_margins, pair_accuracy
 from alignment.programs import AverageConfig
-from alignment.training.attention import use_planned_attention
 from alignment.training.checkpoint_weights import CheckpointWeights, write_checkpoint
 from alignment.training.inputs import Inputs, preference_inputs
 from alignment.training.merging import greedy_soup, weighted_mean
@@ -33,6 +32,7 @@ from annotation.records import PreferenceRecord
 from pretrain.checkpoint_check import read_object
 from pretrain.checkpoint_folder import load_causal_lm
 from pretrain.encoders import encoder_for
+from pretrain.packed.attention import use_planned_attention
 
 Judgements = Inputs[PreferenceRecord]
 Measure = Callable[[Path], float]

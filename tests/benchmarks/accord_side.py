@@ -15,10 +15,10 @@ from torch import nn
 
 from alignment.programs import DpoConfig, OptimizerConfig, RewardConfig, SftConfig, TrainingConfig
 from alignment.training import dpo, reward, sft
-from alignment.training.attention import use_planned_attention
 from alignment.training.reference import logprobs_of_responses
 from alignment.training.rows import Row
 from pretrain.loop import LoopConfig, LossFunction, Microbatches, train
+from pretrain.packed.attention import use_planned_attention
 from pretrain.run import RunFolder
 from tests.benchmarks.measuring import Settings, StepClock
 

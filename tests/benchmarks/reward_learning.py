@@ -17,7 +17,6 @@ from rich.console import Console
 from torch import nn
 
 from alignment.accuracy import longer_wins_accuracy, pair_accuracy
-from alignment.training.attention import use_planned_attention
 from alignment.training.inputs import preference_row
 from alignment.training.reward import all_rewards, reward_model_from
 from alignment.training.rows import Row
@@ -25,6 +24,7 @@ from annotation.importing.preferences import Format, ReadRecord, read_preference
 from annotation.records import PreferenceRecord
 from pretrain.checkpoint_folder import load_causal_lm
 from pretrain.encoders import encoder_for
+from pretrain.packed.attention import use_planned_attention
 from tests.benchmarks import accord_side, trl_side
 from tests.benchmarks.measuring import Case, Settings, Side, StepClock, compare, write_report
 

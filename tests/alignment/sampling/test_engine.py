@@ -15,11 +15,11 @@ from alignment.records import Candidate, Prediction, SftExample, ShownPair
 from alignment.sampling.candidates import candidate_set
 from alignment.sampling.engine import PolicyEngine, RewardEngine, prompt_seed
 from alignment.sampling.predicting import predictions, run
-from alignment.training.attention import use_planned_attention
 from alignment.training.forward import target_logprobs
 from alignment.training.rows import Row, language_rows
 from annotation.records import Message, write_records
 from pretrain.checkpoint_folder import load_causal_lm
+from pretrain.packed.attention import use_planned_attention
 from pretrain.run import RunFolder
 from tests.alignment.sampling.conftest import ENGINE, Models
 from tests.alignment.sampling.factories import make_draw, make_prompts

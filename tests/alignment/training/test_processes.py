@@ -10,11 +10,11 @@ from torch import nn
 
 from alignment.programs import DpoConfig, LoraConfig, RewardConfig, SftConfig, TrainingConfig
 from alignment.training import dpo, reward, sft
-from alignment.training.attention import use_planned_attention
 from alignment.training.lora import add_adapters
 from alignment.training.program import placed
 from alignment.training.schedule import LaidOut
 from pretrain.loop import LoopConfig, LossFunction, make_optimizer, take_step
+from pretrain.packed.attention import use_planned_attention
 from pretrain.processes import is_first, process_group
 from pretrain.sharding import gathered, weights_of
 from tests.alignment.training import factories

@@ -11,12 +11,12 @@ from transformers import AutoModelForSequenceClassification
 
 from alignment.programs import AverageConfig, DpoConfig, RewardConfig, SftConfig
 from alignment.training import dpo, reward, sft
-from alignment.training.attention import use_planned_attention
 from alignment.training.inputs import preference_inputs
 from alignment.training.reference import CACHE_NAME, reference_logprobs
 from pretrain.checkpoint_folder import load_causal_lm
 from pretrain.checkpoints import checkpoints
 from pretrain.dialog import DialogEncoder
+from pretrain.packed.attention import use_planned_attention
 from pretrain.run import ProgramError, RunFolder
 from tests.alignment.training.factories import (
     make_base,

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.configuration_utils import PreTrainedConfig
 
-from alignment.training import attention, head, layers
-from alignment.training.attention import use_planned_attention
-from alignment.training.attention_plan import Span, row_segments
 from alignment.training.forward import check_shared_prefix, hidden_states, response_rewards, target_logprobs
 from alignment.training.losses import DpoTerms, dpo_loss, ranked_reward_loss, response_sums
 from alignment.training.reward import reward_model_from
 from alignment.training.rows import Row, best_pairs, language_rows, ranking_pairs, reward_rows
+from pretrain.packed import attention, head, layers
+from pretrain.packed.attention import use_planned_attention
+from pretrain.packed.plan import Span, row_segments
 from pretrain.run import ProgramError
 from tests.alignment.training.factories import make_row
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
 
-from alignment.training.elementwise import RmsNorm, Rotation, rms_norm, rotated
+from pretrain.packed.elementwise import RmsNorm, Rotation, rms_norm, rotated
 
 
 def make_positions(num_tokens: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from alignment.training.attention_plan import AttentionPlan, Reading
-from alignment.training.elementwise import rms_norm, rotated
+from pretrain.packed.elementwise import rms_norm, rotated
+from pretrain.packed.plan import AttentionPlan, Reading
 
 FAMILIES = {"LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"}
 """Pre-norm layers of attention with rotary positions and a feed-forward network, added one after another."""

@@ -18,8 +18,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
-from alignment.training.attention_plan import AttentionPlan, Segment, ShortRows
-from alignment.training.layers import use_planned_layers
+from pretrain.packed.layers import use_planned_layers
+from pretrain.packed.plan import AttentionPlan, Segment, ShortRows
 from pretrain.run import ProgramError
 
 PLANNED_ATTENTION = "accord_planned"

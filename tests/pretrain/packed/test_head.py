@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from alignment.training import head
-from alignment.training.head import head_logprobs
+from pretrain.packed import head
+from pretrain.packed.head import head_logprobs
 
 NUM_TOKENS, WIDTH, VOCABULARY = 23, 8, 50
 
