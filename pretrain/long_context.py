@@ -55,7 +55,7 @@ def recall_batches(
         TokenBatch(
             input_ids_BT=torch.from_numpy(tokens_BT[part, :-1].copy()),
             position_ids_BT=torch.arange(length).expand(len(tokens_BT[part]), length),
-            mask_B1TT=None,
+            starts_BT=torch.zeros(len(tokens_BT[part]), length, dtype=torch.long),
             targets_BT=torch.from_numpy(targets_BT[part, 1:].copy()),
             num_targets=num_targets,
         )

@@ -7,12 +7,13 @@ Shapes: B rows, T tokens of a row, M = B · T, D hidden size, V vocabulary.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.llama.configuration_llama import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from pretrain.dialog import DialogEncoder
+from pretrain.packed.attention import attends_by_plan
+from pretrain.packed.head import head_logprobs
 from pretrain.packing import NO_TARGET, TokenBatch
 from pretrain.recipe import ModelRecipe
 
@@ -49,14 +50,26 @@ def next_token_loss(model: nn.Module, batch: TokenBatch) -> tuple[Tensor, dict[s
     All places go through the LM head, though one of each document has no target: a shape that changes from
     step to step would cost more, because oneDNN compiles its bf16 products for each shape.
     """
-    hidden_BTD = model.model(
-        input_ids=batch.input_ids_BT,
-        position_ids=batch.position_ids_BT,
-        attention_mask=batch.mask_B1TT,
-        use_cache=False,
-    ).last_hidden_state
-    logits_MV = model.lm_head(hidden_BTD.flatten(0, 1)).float()
     targets_M = batch.targets_BT.flatten()
-    total = F.cross_entropy(logits_MV, targets_M, ignore_index=NO_TARGET, reduction="sum")
-    num_targets = int((targets_M != NO_TARGET).sum())
-    return total / max(1, batch.num_targets), {"num_tokens": float(num_targets)}
+    has_target_M = targets_M != NO_TARGET
+    logprobs_M = head_logprobs(model.lm_head, hidden_states(model, batch), targets_M.clamp_min(0))
+    total = -(logprobs_M * has_target_M).sum()
+    return total / max(1, batch.num_targets), {"num_tokens": float(has_target_M.sum())}
+
+
+def hidden_states(model: nn.Module, batch: TokenBatch) -> Tensor:
+    """The last hidden states (M, D), each document by itself."""
+    if attends_by_plan(model):
+        rows = {
+            "input_ids": batch.input_ids_BT.reshape(1, -1),
+            "position_ids": batch.position_ids_BT.reshape(1, -1),
+            "plan": batch.plan,
+        }
+    else:
+        rows = {
+            "input_ids": batch.input_ids_BT,
+            "position_ids": batch.position_ids_BT,
+            "attention_mask": batch.mask_B1TT,
+        }
+    hidden_BTD: Tensor = model.model(**rows, use_cache=False).last_hidden_state
+    return hidden_BTD.flatten(0, 1)

@@ -9,10 +9,13 @@ Shapes: B rows, T tokens of a row, N tokens of the whole stream.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from pretrain.packed.plan import AttentionPlan, Span, attention_plan
 
 NO_TARGET = -100
 
@@ -23,12 +26,29 @@ class TokenBatch:
 
     input_ids_BT: Tensor
     position_ids_BT: Tensor
-    mask_B1TT: Tensor | None
-    """True where a token may look; None when every row holds one document, where causal is enough."""
+    starts_BT: Tensor
+    """The same number for the tokens of one document in a row, another for those of the next."""
     targets_BT: Tensor
     """The next token of the same document, or NO_TARGET."""
     num_targets: int
     """Targets of the whole step, all its microbatches together: the loss's normaliser."""
+
+    @cached_property
+    def mask_B1TT(self) -> Tensor | None:
+        """True where a token may look; None when every row holds one document, where causal is enough."""
+        return document_mask(self.starts_BT)
+
+    @cached_property
+    def plan(self) -> AttentionPlan:
+        """Who sees whom where the rows lie one after another, each document by itself."""
+        first_BT = self.starts_BT.diff(dim=1, prepend=self.starts_BT[:, :1] - 1) != 0
+        firsts = first_BT.flatten().nonzero()[:, 0].tolist()
+        ends = [*firsts[1:], first_BT.numel()]
+        documents = [
+            (Span(first=first, after=after, num_read=after - first),)
+            for first, after in zip(firsts, ends, strict=True)
+        ]
+        return attention_plan(documents, longest=max(row[0].num_read for row in documents) - 1)
 
 
 class TokenData:
@@ -101,7 +121,7 @@ class TokenData:
             TokenBatch(
                 input_ids_BT=torch.from_numpy(tokens_BT[part, :-1].copy()),
                 position_ids_BT=torch.from_numpy(positions_BT[part]),
-                mask_B1TT=document_mask(torch.from_numpy(starts_BT[part, :-1].copy())),
+                starts_BT=torch.from_numpy(starts_BT[part, :-1].copy()),
                 targets_BT=torch.from_numpy(targets_BT[part]),
                 num_targets=num_targets,
             )

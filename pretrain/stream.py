@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pretrain.packing import NO_TARGET, TokenBatch, document_mask
+from pretrain.packing import NO_TARGET, TokenBatch
 
 EPOCHS_KEPT = 2
 """A step reads from one epoch, or from the end of one and the beginning of the next."""
@@ -76,7 +76,7 @@ class Rows:
             TokenBatch(
                 input_ids_BT=part.input_ids_RT,
                 position_ids_BT=part.position_ids_RT,
-                mask_B1TT=document_mask(part.starts_RT),
+                starts_BT=part.starts_RT,
                 targets_BT=part.targets_RT,
                 num_targets=self.num_targets,
             )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from pretrain.attention import use_masked_attention
 from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.config import PretrainConfig
 from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_documents
@@ -26,6 +25,7 @@ from pretrain.manifest import manifest_of, write_manifest
 from pretrain.mix import proportional_mix
 from pretrain.mixed_batches import MixedBatches
 from pretrain.model import make_model, next_token_loss, num_parameters
+from pretrain.packed.attention import use_planned_attention
 from pretrain.packing import TokenBatch, TokenData
 from pretrain.recall import RecallTask
 from pretrain.run import RunFolder, program_main, write_atomically
@@ -68,8 +68,7 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
     tokenizer_folder = config.tokenizer or folder.path / "tokenizer"
     data = prepare(config, folder, tokenizer_folder)
     model = make_model(recipe.model, data.encoder, recipe.max_length, config.seed)
-    if recipe.precision == "bf16":
-        use_masked_attention(model)
+    use_planned_attention(model)
     folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
 
     text = TokenData(data.training, data.encoder.pad_id)

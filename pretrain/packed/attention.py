@@ -43,6 +43,11 @@ def use_planned_attention(model: nn.Module) -> None:
     use_planned_layers(model)
 
 
+def attends_by_plan(model: nn.Module) -> bool:
+    """Whether the model's layers heed the plan they are called with."""
+    return bool(model.base_model.config._attn_implementation == PLANNED_ATTENTION)
+
+
 def planned_attention(
     module: nn.Module,
     query_1HMD: Tensor,

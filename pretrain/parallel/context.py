@@ -16,9 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
-
-from pretrain.attention import masked_attention
 
 CONTEXT_ATTENTION = "accord_context"
 
@@ -85,7 +84,7 @@ def context_attention(
     sizes = [mask.shape[2] for mask in visible.masks]
     for mask_B1CS, query_BHCD in zip(visible.masks, query_BHTD.split(sizes, 2), strict=True):
         end = mask_B1CS.shape[3]
-        output_BCHD, _ = masked_attention(
+        output_BCHD, _ = sdpa_attention_forward(
             module, query_BHCD, key_BKSD[:, :, :end], value_BKSD[:, :, :end], mask_B1CS, dropout, scaling
         )
         outputs.append(output_BCHD)

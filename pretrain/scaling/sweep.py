@@ -19,6 +19,7 @@ from pretrain.corpus import read_corpus, split_documents
 from pretrain.dialog import DialogEncoder
 from pretrain.loop import LoopConfig, discard_checkpoint, train
 from pretrain.model import make_model, next_token_loss, num_parameters
+from pretrain.packed.attention import use_planned_attention
 from pretrain.packing import TokenData
 from pretrain.recipe import RATE_TIMES_WIDTH
 from pretrain.run import ProgramConfig, RunFolder
@@ -137,6 +138,7 @@ def train_one(
 ) -> dict[str, float | int]:
     """Train and measure one model: the fields of its RunPoint."""
     model = make_model(plan.model, data.encoder, recipe.sequence_length, seed)
+    use_planned_attention(model)
     config = LoopConfig(
         num_steps=plan.num_steps,
         learning_rate=recipe.rate_times_width / plan.model.hidden_size,
