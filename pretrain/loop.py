@@ -25,6 +25,7 @@ from pretrain.checkpoints import (
     require_checkpoint_space,
     write_checkpoint,
 )
+from pretrain.heap import keep_freed_memory
 from pretrain.loop_state import Course, FixedCourse, LoopState, Reporter, add_up
 from pretrain.loop_state import LoopConfig as LoopConfig
 from pretrain.loop_state import LoopResult as LoopResult
@@ -129,6 +130,7 @@ def train_with(
     course: Course | None = None,
 ) -> LoopResult:
     """What `train` does, with the engine's model, gradients and checkpoints."""
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     engine.model.train()
     optimizer = make_optimizer(engine.model, config)
