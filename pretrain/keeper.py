@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 GRACE_SECONDS = 10.0
 """From SIGTERM to SIGKILL: long enough for a training to finish its step and write a checkpoint."""
@@ -49,45 +50,78 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     if not chosen.command:
         parser.error("give the command to run")
-    control = process_control()
-    control(CHILD_SUBREAPER, 1)
     asked = Asked()
     command = subprocess.Popen(
         chosen.command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=lambda: stop_with(control, asked.keeper),
+        preexec_fn=asked.stop_with,
     )
-    asked.wait(command, chosen.silence)
+    return keep(command, asked, grace=chosen.grace, silence=chosen.silence)
+
+
+class Command(Protocol):
+    """The process that is kept: a `subprocess.Popen`, or one that was forked."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal, or None while it runs."""
+
+    def wait(self) -> int:
+        """The exit status, once there is one."""
+
+
+def keep(command: Command, asked: "Asked", *, grace: float, silence: float | None) -> int:
+    """See the command to its end, or to ours; its exit status, negative for a signal."""
+    asked.wait(command, silence)
     if command.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(command.pid, signal.SIGTERM)
-        deadline = time.monotonic() + chosen.grace
+        deadline = time.monotonic() + grace
         while command.poll() is None and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
     if command.poll() is None:
-        command.kill()
-        command.wait()
+        os.kill(command.pid, signal.SIGKILL)  # not reaped yet: the id is still its own
+    status = command.wait()
     end_descendants()
-    return int(command.returncode)
+    return status
 
 
 class Asked:
-    """Notices that the command should stop: by signal, by the lifeline, by silence."""
+    """Makes this process a keeper, which notices that its command should stop: by signal, by the lifeline,
+    by silence. Made before the command is started."""
 
     def __init__(self) -> None:
-        self.keeper = os.getpid()
+        self._control = process_control()
+        self._control(CHILD_SUBREAPER, 1)
+        self._keeper = os.getpid()
         self._stopping = False
-        self._wakes, woken = os.pipe()
-        for end in (self._wakes, woken):
+        self._wakes, self._woken = os.pipe()
+        for end in (self._wakes, self._woken):
             os.set_blocking(end, False)
-        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGHUP, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the caller too, who decides
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes us
 
-    def wait(self, command: "subprocess.Popen[bytes]", silence: float | None) -> None:
+    def stop_with(self) -> None:
+        """In the command's process before it begins: let the kernel ask it to stop when the keeper dies."""
+        self._control(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != self._keeper:  # it died before we asked
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def forget(self) -> None:
+        """In a command's process that was forked: be a keeper no more."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._wakes)
+        os.close(self._woken)
+
+    def wait(self, command: Command, silence: float | None) -> None:
         """Come back when the command has ended or should."""
         heard = time.monotonic()
         while command.poll() is None and not self._stopping:
@@ -106,13 +140,6 @@ class Asked:
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
-
-
-def stop_with(control: Callable[[int, int], int], keeper: int) -> None:
-    """Let the kernel ask this process, the command before it begins, to stop when the keeper dies."""
-    control(PARENT_DEATH_SIGNAL, signal.SIGTERM)
-    if os.getppid() != keeper:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def process_control() -> Callable[[int, int], int]:
