@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 from django.conf import settings
 
+from alignment.program_forks import keeper_fork
 from pretrain import keeper
 from pretrain.run import RunFolder
 
@@ -24,16 +26,64 @@ MARK = "ACCORD_PROGRAM"
 """The environment variable that tells the processes of one start from all others."""
 LOOK_SECONDS = 0.02
 SECONDS_TO_DIE = 10.0
+FORK_SECONDS = 30.0
+"""How long the fork of a program may take: for the first of its kind everything is imported."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class Keeper(Protocol):
+    """A running keeper, our child or not."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """The program's exit status, negative for a signal; None while nobody saw it end."""
+
+    def poll(self) -> int | None:
+        """The status, or None while the keeper runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The status, once there is one. Raises subprocess.TimeoutExpired."""
+
+    def terminate(self) -> None:
+        """Ask it to stop the program."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+    def hear(self) -> None:
+        """Tell it that the program may go on."""
+
+    def close(self) -> None:
+        """Be done with one that has ended."""
+
+
+class ChildKeeper(subprocess.Popen[bytes]):
+    """A keeper that is our child; its standard input is the lifeline."""
+
+    def hear(self) -> None:
+        """Tell it that the program may go on."""
+        assert self.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended
+            self.stdin.write(b".")
+            self.stdin.flush()
+
+    def close(self) -> None:
+        """Be done with one that has ended."""
+        assert self.stdin is not None
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+
+
+@dataclass(kw_only=True)
 class ProgramProcess:
     """A running program: its keeper, which ends as the program does."""
 
-    keeper: "subprocess.Popen[bytes]"
+    keeper: Keeper
     mark: str
     grace: float
     """Seconds from SIGTERM to SIGKILL."""
+    _is_closed: bool = False
 
     @property
     def pid(self) -> int:
@@ -56,10 +106,7 @@ class ProgramProcess:
 
     def hear(self) -> None:
         """Tell the keeper that the program may go on for as long as its `silence` says."""
-        assert self.keeper.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended
-            self.keeper.stdin.write(b".")
-            self.keeper.stdin.flush()
+        self.keeper.hear()
 
     def stop(self) -> None:
         """Ask the program to stop, and come back when nothing of it runs any more."""
@@ -77,11 +124,10 @@ class ProgramProcess:
         self._close()
 
     def _close(self) -> None:
-        assert self.keeper.stdin is not None
-        if self.keeper.stdin.closed:
+        if self._is_closed:
             return
-        with suppress(BrokenPipeError):
-            self.keeper.stdin.close()
+        self._is_closed = True
+        self.keeper.close()
         if self.keeper.returncode == -signal.SIGKILL:
             kill_all(marked(self.mark))
 
@@ -101,17 +147,33 @@ def process_start(
     """
     mark = secrets.token_hex(8)
     options = ["--grace", str(grace)] + ([] if silence is None else ["--silence", str(silence)])
+    # Without site-packages: it starts in a moment.
+    keeper_command = [sys.executable, "-S", "-E", keeper.__file__, *options, *command]
+    folder: Path = settings.ACCORD_REPOSITORY
     with log.open("ab") as out:
-        started = subprocess.Popen(
-            # Without site-packages: it starts in a moment.
-            [sys.executable, "-S", "-E", keeper.__file__, *options, *command],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=settings.ACCORD_REPOSITORY,
-            env={**environment, MARK: mark},
-            start_new_session=True,
-        )
+        started: Keeper | None = None
+        if settings.ACCORD_FORK_PROGRAMS:
+            started = keeper_fork(
+                command,
+                keeper_command=keeper_command,
+                log=out.fileno(),
+                folder=folder,
+                environment=environment,
+                mark=(MARK, mark),
+                grace=grace,
+                silence=silence,
+                patience=FORK_SECONDS if silence is None else min(FORK_SECONDS, silence * 3 / 4),
+            )
+        if started is None:
+            started = ChildKeeper(
+                keeper_command,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**environment, MARK: mark},
+                start_new_session=True,
+            )
     return ProgramProcess(keeper=started, mark=mark, grace=grace)
 
 

@@ -49,11 +49,11 @@ class UsageMeter:
 
 
 def _tree(pid: int) -> tuple[float, int]:
-    """Seconds of CPU and bytes of memory of a process and all below it; nothing once it has ended."""
+    """Seconds of CPU and bytes of memory of all below a process, which itself, a keeper, only waits: nothing
+    once it has ended."""
     seconds, memory = 0.0, 0
     with suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
+        for process in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 times = process.cpu_times()
                 seconds += times.user + times.system

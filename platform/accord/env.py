@@ -73,6 +73,8 @@ class Environment:
     """How long a program is its worker's after the worker's last sign of life."""
     program_attempts: int
     """How often a program may lose its worker before its round fails."""
+    fork_programs: bool
+    """Whether programs are forked from a server that has imported torch, instead of each starting anew."""
     mail: MailServer
     mlflow_uri: str
     """An MLflow tracking server that gets the metrics of runs; empty for none."""
@@ -114,6 +116,7 @@ def read_environment() -> Environment:
         webhook_ports=_ports("WEBHOOK_PORTS"),
         program_lease_seconds=_number("PROGRAM_LEASE_SECONDS", 60),
         program_attempts=_number("PROGRAM_ATTEMPTS", 3),
+        fork_programs=_flag("FORK_PROGRAMS", default="1"),
         mlflow_uri=os.environ.get("MLFLOW_TRACKING_URI", ""),
         wandb_project=os.environ.get("WANDB_PROJECT", ""),
         mail=_mail("EMAIL_URL", "EMAIL_FROM"),
@@ -186,8 +189,8 @@ def _secret_key(var: Path) -> str:
     return path.read_text().strip()
 
 
-def _flag(name: str) -> bool:
-    value = os.environ.get(name, "0").lower()
+def _flag(name: str, default: str = "0") -> bool:
+    value = os.environ.get(name, default).lower()
     if value not in ("0", "1", "true", "false"):
         raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
     return value in ("1", "true")

@@ -131,6 +131,7 @@ ACCORD_WEBHOOK_NETWORKS = ENV.webhook_networks
 ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
 ACCORD_PROGRAM_LEASE = timedelta(seconds=ENV.program_lease_seconds)
 ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
+ACCORD_FORK_PROGRAMS = ENV.fork_programs
 ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project
