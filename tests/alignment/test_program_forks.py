@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,16 @@ from pretrain.run import RunFolder, program_command
 from tests.alignment.stand_in import StandInConfig
 
 STAND_IN = "tests.alignment.stand_in"
+WORKER = """
+import sys, time, django
+django.setup()
+from pathlib import Path
+from tests.alignment.test_program_forks import FAMILIES, STAND_IN, TORCH, RunFolder, fork, program_process
+FAMILIES[STAND_IN] = TORCH
+program_process.FORK_SECONDS = 300.0
+kept = fork(Path(sys.argv[1]), "breed")
+time.sleep(600)
+"""
 SECONDS = 30.0
 
 
@@ -168,8 +179,25 @@ def test_a_kill_leaves_nothing_behind(tmp_path: Path, victim: str) -> None:
     assert gone(kept, program, child)
 
 
+def test_a_killed_worker_leaves_no_process_behind(
+    tmp_path: Path, process_environment: dict[str, str]
+) -> None:
+    paths = f"{settings.ACCORD_REPOSITORY}:{settings.ACCORD_REPOSITORY / 'platform'}"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(tmp_path)],
+        cwd=settings.ACCORD_REPOSITORY,
+        env={**process_environment, "PYTHONPATH": paths},
+    )
+    program, child = started(tmp_path / "run", 2)
+    kept, (server,) = psutil.Process(program.ppid()), servers(tmp_path)
+    worker.kill()
+    worker.wait()
+    assert gone(kept, program, child, server)
+
+
 def test_a_program_that_nobody_hears_of_is_stopped(tmp_path: Path) -> None:
-    process = fork(tmp_path, "hang", silence=0.5)
+    assert ended(fork(tmp_path, "finish", name="first")) == 0  # the server is there
+    process = fork(tmp_path, "hang", silence=4.0)
     (program,) = started(tmp_path / "run", 1)
     assert ended(process) == 143
     assert gone(program)
