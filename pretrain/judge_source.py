@@ -28,7 +28,7 @@ from pretrain.packing import TokenBatch, TokenData
 from pretrain.recipe import StageRecipe
 from pretrain.run import ProgramConfig, ProgramError, RunFolder, load_config, program_main
 from pretrain.text_loss import mean_loss
-from pretrain.train import encode
+from pretrain.training_data import encode
 
 MAX_MEASURED_TOKENS = 200_000
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)

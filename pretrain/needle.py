@@ -20,7 +20,7 @@ from pretrain.needle_plot import needle_svg
 from pretrain.needles import Cell, even_depths, measure_cells
 from pretrain.recall import RecallTask
 from pretrain.run import ProgramConfig, ProgramError, RunFolder, program_main, write_atomically
-from pretrain.train import encode
+from pretrain.training_data import encode
 
 CELLS_NAME = "cells.jsonl"
 

@@ -4,31 +4,29 @@ Comes in: a PretrainConfig. Goes out: the tokenizer, the averaged model's checkp
 before annealing), and the result. Killed at any moment and started again, it goes on to the same model.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from pretrain.checkpoint_folder import save_checkpoint_folder
 from pretrain.config import PretrainConfig
-from pretrain.corpus import Corpus, Document, Refusal, read_corpus, split_documents
 from pretrain.course import GatedCourse
-from pretrain.dialog import DialogEncoder
 from pretrain.gates import gate_measure, gate_results, tell_gate
 from pretrain.long_context import change_rope, num_text_rows
-from pretrain.loop import discard_checkpoint, train
-from pretrain.make_tokenizer import make_tokenizer
-from pretrain.manifest import manifest_of, write_manifest
-from pretrain.mix import proportional_mix
+from pretrain.loop import LoopResult, discard_checkpoint, train
+from pretrain.manifest import Manifest, manifest_of, write_manifest
+from pretrain.mix import Drawn, proportional_mix
 from pretrain.mixed_batches import MixedBatches
 from pretrain.model import make_model, next_token_loss, num_parameters
 from pretrain.packed.attention import use_planned_attention
 from pretrain.packing import TokenBatch, TokenData
 from pretrain.recall import RecallTask
-from pretrain.run import RunFolder, program_main, write_atomically
+from pretrain.run import RunFolder, program_main
 from pretrain.stages import (
     TextRows,
     batches,
@@ -40,57 +38,71 @@ from pretrain.stages import (
     loop_config,
     random_rows,
 )
-
-REFUSED_NAME = "refused.jsonl"
-MAX_REFUSED_WRITTEN = 10_000
+from pretrain.training_data import TrainingData, prepare
 
 
 @dataclass(frozen=True)
-class Data:
-    """What the corpus became."""
+class Training:
+    """A model with all that its steps go by."""
 
-    corpus: Corpus
-    encoder: DialogEncoder
-    training: list[list[int]]
-    """Token ids of each document."""
-    sources: list[str]
-    """Of each document in `training`."""
-    holdout: TokenData
-    num_holdout: int
-    characters_per_token: float
-    """Over the held-out documents, headers counted as tokens but not as characters."""
+    config: PretrainConfig
+    folder: RunFolder
+    data: TrainingData
+    model: nn.Module
+    course: GatedCourse
+    mixed: MixedBatches | None
+    """None where there is no mix."""
+
+    def ledger(self, num_steps: int) -> list[Drawn]:
+        """What was drawn from each source in so many steps; empty where there is no mix."""
+        return [] if self.mixed is None else self.mixed.ledger(num_steps)
 
 
 def run(config: PretrainConfig, folder: RunFolder) -> None:
     """The whole program, once `run.json` is read."""
     torch.set_num_threads(config.num_threads)
+    training = training_of(config, folder, prepare(config, folder))
+    trained = train_stages(training)
+    ledger = training.ledger(trained.num_steps)
+    losses = write_models(training, ledger)
+    folder.metrics(trained.num_steps, **losses)
+    folder.finish(result_of(training, trained, ledger) | losses)
+    discard_checkpoint(folder)
+    discard_weights(folder)
+
+
+def training_of(config: PretrainConfig, folder: RunFolder, data: TrainingData) -> Training:
+    """The model with its first weights, the course of its stages, and the mix."""
     recipe = config.recipe
-    tokenizer_folder = config.tokenizer or folder.path / "tokenizer"
-    data = prepare(config, folder, tokenizer_folder)
     model = make_model(recipe.model, data.encoder, recipe.max_length, config.seed)
     use_planned_attention(model)
     folder.metrics(0, model=recipe.model.describe(), num_parameters=num_parameters(model))
-
-    text = TokenData(data.training, data.encoder.pad_id)
-    task = None if recipe.gates is None else RecallTask(data.encoder, text.tokens_N)
     course = GatedCourse(
         recipe,
         gate_measure(model, config, data.encoder, data.holdout),
         on_long_context=lambda: change_rope(model, recipe),
     )
-    mixed = mixed_batches(config, data, course)
+    return Training(config, folder, data, model, course, mixed_batches(config, data, course))
+
+
+def train_stages(training: Training) -> LoopResult:
+    """Take the steps of all stages; weights are kept before annealing and, for the average, during it."""
+    config, folder, course, mixed = training.config, training.folder, training.course, training.mixed
+    text = TokenData(training.data.training, training.data.encoder.pad_id)
+    task = None if config.recipe.gates is None else RecallTask(training.data.encoder, text.tokens_N)
     rows_of = random_rows(config, course, text) if mixed is None else mixed_rows(mixed, folder, course)
 
     def after_step(num_done: int) -> None:
         tell_gate(course, folder, num_done)
         if num_done in kept_steps(course):
-            keep_weights(model, folder, num_done)
-        if mixed is not None and num_done % config.log_every == 0:
-            drawn = {f"drawn_{line.source}": line.tokens for line in mixed.ledger(num_done)}
-            folder.metrics(num_done, **drawn)
+            keep_weights(training.model, folder, num_done)
+        if num_done % config.log_every == 0:
+            drawn = {f"drawn_{line.source}": line.tokens for line in training.ledger(num_done)}
+            if drawn:
+                folder.metrics(num_done, **drawn)
 
     trained = train(
-        model=model,
+        model=training.model,
         batch_at=batches(config, rows_of, course, task),
         loss=next_token_loss,
         config=loop_config(config),
@@ -99,72 +111,64 @@ def run(config: PretrainConfig, folder: RunFolder) -> None:
         after_step=after_step,
         course=course,
     )
-
-    assert course.annealing_first is not None
     if mixed is not None:  # also where nothing was left to train: the ledger is of what was really drawn
         mixed.keep(folder, trained.num_steps, trained.num_steps)
-    ledger = [] if mixed is None else mixed.ledger(trained.num_steps)
-    manifest = manifest_of(data.corpus, config.corpus, tokenizer_folder, mixed.mix if mixed else None, ledger)
-    load_mean(model, folder, [course.annealing_first])
-    loss_before_annealing = holdout_loss(model, config, data.holdout)
-    if config.out_initial is not None:
-        save_checkpoint_folder(model, tokenizer_folder, config.out_initial)
-        write_manifest(manifest, config.out_initial)
-    load_mean(model, folder, course.averaged_steps())
-    loss_at_end = holdout_loss(model, config, data.holdout)
-    save_checkpoint_folder(model, tokenizer_folder, config.out)
-    write_manifest(manifest, config.out)
-    folder.metrics(
-        trained.num_steps, holdout_loss=loss_at_end, holdout_loss_before_annealing=loss_before_annealing
-    )
-    folder.finish(
-        {
-            "num_parameters": num_parameters(model),
-            "vocabulary_size": data.encoder.vocabulary_size,
-            "num_steps": trained.num_steps,
-            "num_tokens": int(trained.totals["num_tokens"]),
-            "seconds": round(trained.seconds, 1),
-            "loss": trained.final["loss"],
-            "holdout_loss": loss_at_end,
-            "holdout_loss_before_annealing": loss_before_annealing,
-            "characters_per_token": data.characters_per_token,
-            "corpus": {
-                "files": data.corpus.num_files,
-                "documents": len(data.corpus.documents),
-                "holdout_documents": data.num_holdout,
-                "refused": len(data.corpus.refusals),
-                "tokens": sum(map(len, data.training)),
-            },
-            "ledger": [drawn.as_row() for drawn in ledger],
-            **gate_results(model, config, data.encoder, data.holdout, course, folder),
-        }
-    )
-    discard_checkpoint(folder)
-    discard_weights(folder)
+    return trained
 
 
-def prepare(config: PretrainConfig, folder: RunFolder, tokenizer_folder: Path) -> Data:
-    """Read and split the corpus, train and save the tokenizer, encode everything."""
-    corpus = read_corpus(config.corpus)
-    write_refusals(folder, corpus.refusals)
-    training, holdout = split_documents(corpus.documents, config.recipe.holdout_fraction, config.seed)
-    if config.tokenizer is None:
-        make_tokenizer(training, config.recipe, tokenizer_folder)
-    encoder = DialogEncoder.from_folder(tokenizer_folder)
-    encoded_holdout = encode(encoder, holdout)
-    num_characters = sum(document.num_characters for document in holdout)
-    return Data(
-        corpus=corpus,
-        encoder=encoder,
-        training=encode(encoder, training),
-        sources=[document.source for document in training],
-        holdout=TokenData(encoded_holdout, encoder.pad_id),
-        num_holdout=len(holdout),
-        characters_per_token=num_characters / sum(len(ids) for ids in encoded_holdout),
-    )
+def write_models(training: Training, ledger: Sequence[Drawn]) -> dict[str, float]:
+    """Write the model before annealing, where it is wanted, and the averaged one; their held-out losses."""
+    config, course, data = training.config, training.course, training.data
+    assert course.annealing_first is not None
+    mix = None if training.mixed is None else training.mixed.mix
+    manifest = manifest_of(data.corpus, config.corpus, data.tokenizer_folder, mix, list(ledger))
+    return {
+        "holdout_loss_before_annealing": write_mean(
+            training, [course.annealing_first], manifest, config.out_initial
+        ),
+        "holdout_loss": write_mean(training, course.averaged_steps(), manifest, config.out),
+    }
 
 
-def mixed_batches(config: PretrainConfig, data: Data, course: GatedCourse) -> MixedBatches | None:
+def write_mean(training: Training, steps: Sequence[int], manifest: Manifest, out: Path | None) -> float:
+    """Put the mean of the weights after `steps` into the model and, with what it was made of, into `out`; its
+    held-out loss."""
+    load_mean(training.model, training.folder, steps)
+    loss = holdout_loss(training.model, training.config, training.data.holdout)
+    if out is not None:
+        save_checkpoint_folder(training.model, training.data.tokenizer_folder, out)
+        write_manifest(manifest, out)
+    return loss
+
+
+def result_of(
+    training: Training, trained: LoopResult, ledger: Sequence[Drawn]
+) -> dict[str, Any]:  # Any: plain values
+    """What the run did, but for the held-out losses."""
+    data = training.data
+    return {
+        "num_parameters": num_parameters(training.model),
+        "vocabulary_size": data.encoder.vocabulary_size,
+        "num_steps": trained.num_steps,
+        "num_tokens": int(trained.totals["num_tokens"]),
+        "seconds": round(trained.seconds, 1),
+        "loss": trained.final["loss"],
+        "characters_per_token": data.characters_per_token,
+        "corpus": {
+            "files": data.corpus.num_files,
+            "documents": len(data.corpus.documents),
+            "holdout_documents": data.num_holdout,
+            "refused": len(data.corpus.refusals),
+            "tokens": data.num_tokens,
+        },
+        "ledger": [drawn.as_row() for drawn in ledger],
+        **gate_results(
+            training.model, training.config, data.encoder, data.holdout, training.course, training.folder
+        ),
+    }
+
+
+def mixed_batches(config: PretrainConfig, data: TrainingData, course: GatedCourse) -> MixedBatches | None:
     """What the steps read where there is a mix."""
     mix = config.mix
     if mix is None:
@@ -203,21 +207,6 @@ def mixed_rows(mixed: MixedBatches, folder: RunFolder, course: GatedCourse) -> T
         return mixed.batch_at(step)
 
     return rows_of
-
-
-def encode(encoder: DialogEncoder, documents: Sequence[Document]) -> list[list[int]]:
-    """Token ids of each document, in order."""
-    texts = iter(encoder.encode_documents([d.text for d in documents if d.text is not None]))
-    dialogs = iter(encoder.encode_dialogs([d.messages for d in documents if d.text is None]))
-    return [next(dialogs if document.text is None else texts) for document in documents]
-
-
-def write_refusals(folder: RunFolder, refusals: Sequence[Refusal]) -> None:
-    """Write the first refused rows to `refused.jsonl`, for people."""
-    rows = [
-        json.dumps(asdict(refusal), ensure_ascii=False) + "\n" for refusal in refusals[:MAX_REFUSED_WRITTEN]
-    ]
-    write_atomically(folder.path / REFUSED_NAME, "".join(rows))
 
 
 if __name__ == "__main__":

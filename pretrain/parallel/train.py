@@ -26,7 +26,7 @@ from pretrain.parallel.schedule import Reading
 from pretrain.processes import is_first, process_group, wait_for_all
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
 from pretrain.stream import Rows, TokenStream
-from pretrain.train import encode
+from pretrain.training_data import encode
 
 NAMED = 5
 """Documents that an error names."""

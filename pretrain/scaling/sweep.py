@@ -28,7 +28,7 @@ from pretrain.scaling.points import RunPoint
 from pretrain.scaling.tasks import EncodedTask, encode_tasks, make_tasks, measure, read_tasks
 from pretrain.stages import MAX_HOLDOUT_TOKENS
 from pretrain.tokenizer import save_tokenizer, train_tokenizer
-from pretrain.train import encode
+from pretrain.training_data import encode
 
 GIGA = 1e9
 
