@@ -36,8 +36,13 @@ class StepConfig(ProgramConfig):
 
     def fingerprint(self) -> str:
         """Changes with whatever changes what goes out."""
-        told = self.model_dump_json(exclude={"documents", "out", "task", "num_tasks"})
-        return hashlib.sha256(told.encode()).hexdigest()
+        told = self.model_dump(exclude={"documents", "out", "task", "num_tasks"})
+        return hashlib.sha256(json.dumps(told, default=as_json).encode()).hexdigest()
+
+
+def as_json(value: object) -> object:
+    """What JSON has no form of; sets in order, which differs between processes."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 class ShardReport(BaseModel):
