@@ -4,7 +4,8 @@ Documents of a language lie in buckets of about `bucket_documents`, drawn by the
 neither files nor their order matter. First pass: how many documents of each language there are. Second: the
 lines of each shard and bucket, counted, in files of the run folder. Then the counts are merged, exactly and
 in bounded memory, and the lines seen more than `max_count` times are written beside. Last pass: documents
-out without those lines; a document that has no line left is dropped.
+out without those lines; a document that has no line left is dropped. Code keeps its lines: `else:` stands in
+every program, and none works without it.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pretrain.curation.code import NO_LANGUAGE
 from pretrain.curation.documents import Document, Verdict, read_shard, shard_paths
 from pretrain.curation.languages import undetermined
 from pretrain.curation.line_counts import LINES_AT_ONCE, frequent, line_table, text_line_hashes, without_lines
@@ -27,6 +29,7 @@ from pretrain.run import RunFolder, program_main
 FILTER = "repeated_lines"
 COUNT = np.dtype([("language", "<u8"), ("num", "<i8")])
 LINE = np.dtype([("language", "<u8"), ("bucket", "<i8"), ("hash", "<u8"), ("count", "<i8")])
+CODE = word_hash(NO_LANGUAGE)
 Key = tuple[int, int]
 """A language's hash and a bucket's number."""
 
@@ -67,6 +70,7 @@ def run(config: DeduplicateLinesConfig, folder: RunFolder) -> None:
     gone = {
         key: frozenset(frequent(own, config.max_count, config.lines_at_once).tolist())
         for key, own in sorted(tables.items())
+        if key[0] != CODE
     }
 
     def judge(_shard: Path) -> Judge:

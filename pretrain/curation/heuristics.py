@@ -4,11 +4,12 @@ Comes in: a document's segments. Goes out: one verdict a rule, in the order of R
 parameter; the defaults name their source.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pretrain.curation.code import NO_LANGUAGE
 from pretrain.curation.documents import Verdict
 from pretrain.curation.repetition import repetition
 from pretrain.curation.shape import shape
@@ -72,8 +73,9 @@ RULES = (
 CODE_LEAVES_OUT = frozenset(
     {"curly_brackets", "terminal_lines", "stop_words", "num_sentences", "short_lines", "lines_per_word"}
     | {"alphabetic_words", "duplicate_lines", "duplicate_paragraphs"}
+    | {f"duplicated_{n}_grams" for n in range(5, 11)}
 )
-"""Rules for prose that code breaks."""
+"""Rules for prose that code breaks: it has few sentences, and says the same again and again."""
 
 
 class Bounds(BaseModel):
@@ -93,21 +95,23 @@ class HeuristicRecipe(BaseModel):
     bounds: dict[str, Bounds] = Field(default_factory=dict)
     """By measure, in the stead of a rule's own."""
     without: frozenset[str] = frozenset()
-    """Measures whose rules are left out: CODE_LEAVES_OUT for code."""
+    """Measures whose rules are left out."""
+    without_for_code: frozenset[str] = CODE_LEAVES_OUT
+    """And those that are left out for documents of code besides."""
     stop_words: dict[str, frozenset[str]] = Field(default_factory=dict)
     """By language code, in lower case, in the stead of the product's."""
 
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self, *, for_code: bool = False) -> tuple[Rule, ...]:
         """The rules in force. Raises ValueError for a measure that there is none of."""
         known = {rule.measure for rule in RULES}
-        if unknown := sorted((set(self.bounds) | self.without) - known):
+        if unknown := sorted((set(self.bounds) | self.without | self.without_for_code) - known):
             raise ValueError(f"There is no measure {unknown[0]}: choose among {', '.join(sorted(known))}.")
         return tuple(
             Rule(measure=rule.measure, low=own.low, high=own.high, source="the recipe")
             if (own := self.bounds.get(rule.measure)) is not None
             else rule
             for rule in RULES
-            if rule.measure not in self.without
+            if rule.measure not in self.without and not (for_code and rule.measure in self.without_for_code)
         )
 
 
@@ -116,17 +120,22 @@ class Heuristics:
 
     def __init__(self, recipe: HeuristicRecipe) -> None:
         self._rules = recipe.rules()
+        self._code_rules = recipe.rules(for_code=True)
         self._stop_words = {**STOP_WORDS, **recipe.stop_words}
 
     def verdicts(self, segments: Segments, language: str | None) -> dict[str, Verdict]:
         """Each rule's verdict by its measure; rules that do not fit the script or language are left out."""
-        return self.judge(measures(segments, self._stop_words.get(language or "", frozenset())))
+        rules = self._code_rules if language == NO_LANGUAGE else self._rules
+        return judged(rules, measures(segments, self._stop_words.get(language or "", frozenset())))
 
     def judge(self, values: Mapping[str, float]) -> dict[str, Verdict]:
-        """The verdicts on measured values."""
-        return {
-            rule.measure: rule.verdict(values[rule.measure]) for rule in self._rules if rule.measure in values
-        }
+        """The verdicts on measured values of a document that is no code."""
+        return judged(self._rules, values)
+
+
+def judged(rules: Iterable[Rule], values: Mapping[str, float]) -> dict[str, Verdict]:
+    """The rules' verdicts on what was measured."""
+    return {rule.measure: rule.verdict(values[rule.measure]) for rule in rules if rule.measure in values}
 
 
 def measures(segments: Segments, stop_words: frozenset[str]) -> dict[str, float]:

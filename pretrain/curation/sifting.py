@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from pretrain.curation.classifier import TextClassifier
+from pretrain.curation.code import NO_LANGUAGE, is_code
 from pretrain.curation.decontamination import NGRAM_WORDS, EvaluationTexts
 from pretrain.curation.dirty_words import DirtyWords
 from pretrain.curation.divergence import WordCounts
@@ -27,7 +28,7 @@ class Part(BaseModel):
 
 
 class LanguagePart(Part):
-    """Language identification."""
+    """Language identification. Code is in none: it is not asked for one."""
 
     model: Path
     """A fastText model for language identification."""
@@ -141,7 +142,9 @@ class Sieve:
         if self._domains:
             verdicts["unsafe_domain"] = self._domain(document.url)
         language = document.language
-        if self._language is not None and self._recipe.language is not None:
+        if is_code(document.url, segments):
+            language = NO_LANGUAGE
+        elif self._language is not None and self._recipe.language is not None:
             part = self._recipe.language
             guess = self._language.guess(document.text)
             language = guess.code

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from pretrain.curation.calibration import area_under_curve, figures, fitted
 from pretrain.curation.classifier import LabelledText, TextClassifier, train_classifier
+from pretrain.curation.code import NO_LANGUAGE
 from pretrain.curation.decontamination import EvaluationTexts
+from pretrain.curation.documents import Document
 from pretrain.curation.fast_text import FastTextRecipe, load
 from pretrain.curation.languages import LanguageModel
+from pretrain.curation.sifting import LanguagePart, Sieve, SiftRecipe
 from pretrain.curation.train_language import TrainLanguageConfig, run
 from pretrain.curation.words import Segments
 from pretrain.failures import ProgramError
 from pretrain.run import RunFolder
-from tests.pretrain.curation.texts import prose
+from tests.pretrain.curation.texts import program, prose
 
 SMALL = FastTextRecipe(epochs=5, dimensions=8, buckets=1000)
 LINES = {"en": "the cat and the dog are of one house", "de": "der Hund und die Katze sind im Haus"}
@@ -84,6 +87,12 @@ def test_languages_are_told_apart(tmp_path: Path) -> None:
     assert model.guess("die Katze und der Hund").code == "de"
     assert model.guess("12 + 3 = 15").code == "und"
     assert not model.guess("the cat").verdict(0.0, {"de"}).kept
+    sieve = Sieve(
+        SiftRecipe(language=LanguagePart(model=tmp_path / "model.bin", languages=frozenset({"de"})))
+    )
+    source_code = sieve.sift(Document(text=program(1), source="a"))
+    assert (source_code.is_kept, source_code.language) == (True, NO_LANGUAGE)
+    assert not sieve.sift(Document(text=prose(1), source="a")).verdicts["language"].kept
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=4, max_size=60))

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pretrain.curation.code import NO_LANGUAGE, is_code
 from pretrain.curation.heuristics import CODE_LEAVES_OUT, Bounds, HeuristicRecipe, Heuristics
 from pretrain.curation.repetition import ngram_shares, repetition
 from pretrain.curation.shape import shape
 from pretrain.curation.stop_words import STOP_WORDS
 from pretrain.curation.words import WORD, Segments
-from tests.pretrain.curation.texts import prose
+from tests.pretrain.curation.texts import program, prose
 
 FEW_WORDS = st.lists(st.sampled_from(["a", "bb", "ccc", ",", "d\n"]), max_size=60).map(" ".join)
 
@@ -85,6 +86,35 @@ def test_prose_is_kept_and_a_log_is_not() -> None:
     dropped = rules.verdicts(Segments("ERROR: connection lost, trying again\n" * 60), "en")
     assert not dropped["duplicated_10_grams"].kept
     assert dropped["duplicate_lines"].reason == "duplicate_lines above 0.3"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "expected"),
+    [
+        (None, program(1), True),
+        (None, "#include <stdio.h>\nint main(void) {\n  puts(words);\n  return 0;\n}", True),
+        (None, "export const Board = () => {\n  const rows = read();\n  return (\n    rows\n  );\n};", True),
+        ("https://example.org/tree/read.rs?plain=1", "", True),
+        (None, prose(1), False),
+        (
+            None,
+            "Return to me; for while I wait,\nthe class (if any) is gone;\nimport no grief.",
+            False,
+        ),
+        ("https://docs.rs", "", False),
+        ("https://[broken/index.php", "- Home\n- About = us", False),
+    ],
+)
+def test_code_is_told_by_its_address_or_its_lines(url: str | None, text: str, expected: bool) -> None:
+    assert is_code(url, Segments(text)) is expected
+
+
+def test_programs_are_held_to_fewer_rules_than_prose() -> None:
+    rules, segments = Heuristics(HeuristicRecipe()), Segments(program(1))
+    assert all(verdict.kept for verdict in rules.verdicts(segments, NO_LANGUAGE).values())
+    assert not all(verdict.kept for verdict in rules.verdicts(segments, "en").values())
+    log = Segments("found = found + 1\n" * 90)
+    assert not all(verdict.kept for verdict in rules.verdicts(log, NO_LANGUAGE).values())
 
 
 def test_an_empty_document_is_measured_too() -> None:

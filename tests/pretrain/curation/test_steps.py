@@ -19,6 +19,7 @@ from pretrain.curation import (
     deduplicate_urls,
     sift,
 )
+from pretrain.curation.code import NO_LANGUAGE
 from pretrain.curation.deduplicate_documents import DeduplicateDocumentsConfig
 from pretrain.curation.deduplicate_lines import DeduplicateLinesConfig
 from pretrain.curation.deduplicate_urls import DeduplicateUrlsConfig
@@ -28,7 +29,15 @@ from pretrain.curation.sifting import DivergencePart, EvaluationPart, SiftRecipe
 from pretrain.curation.steps import StepConfig
 from pretrain.failures import ProgramError
 from pretrain.run import RunFolder
-from tests.pretrain.curation.texts import all_documents, changed, keys, prose, shard_bytes, write_shards
+from tests.pretrain.curation.texts import (
+    all_documents,
+    changed,
+    keys,
+    program,
+    prose,
+    shard_bytes,
+    write_shards,
+)
 
 MENU = "Home | About | Contact"
 
@@ -117,6 +126,14 @@ def test_a_line_in_more_than_six_documents_goes_and_an_empty_document_with_it(tm
     assert result["dropped_by"] == {"repeated_lines": 1}
     with_menu = [document.source for document in all_documents(tmp_path / "out") if MENU in document.text]
     assert with_menu == ["d"] * 6
+
+
+def test_code_keeps_the_lines_that_every_program_has(tmp_path: Path) -> None:
+    documents = [Document(text=program(n), source="c", offset=n, language=NO_LANGUAGE) for n in range(8)]
+    write_shards(tmp_path / "in", documents, 1)
+    config = DeduplicateLinesConfig(documents=tmp_path / "in", out=tmp_path / "out")
+    assert run_in(deduplicate_lines, config, tmp_path / "run")["num_kept"] == 8
+    assert {document.text for document in all_documents(tmp_path / "out")} == {program(n) for n in range(8)}
 
 
 def test_every_filter_says_its_verdict_and_all_documents_are_accounted_for(tmp_path: Path) -> None:

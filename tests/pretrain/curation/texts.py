@@ -21,6 +21,19 @@ def prose(seed: int, num_words: int = 120) -> str:
     return "\n".join(lines)
 
 
+def program(seed: int, num_functions: int = 8) -> str:
+    """Python source, unlike all other."""
+    draw = random.Random(seed)
+    names = [f"{draw.choice(WORDS)}_{draw.randrange(1000)}" for _ in range(num_functions)]
+    head = ["import json", "", ""]
+    functions = [
+        f"def {name}({name}_rows):\n    found = {{}}\n    for row in {name}_rows:\n"
+        f"        found[row.{name}] = row\n    return found\n\n"
+        for name in names
+    ]
+    return "\n".join([*head, *functions])
+
+
 def changed(text: str, num_words: int, seed: int) -> str:
     """The text with some words replaced."""
     words = text.split(" ")
