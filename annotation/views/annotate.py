@@ -1,12 +1,13 @@
 """The comparison page, and the comparison it shows next.
 
-The page itself is a frame; its script asks for one rendered comparison after another here, and sends drafts,
-judgements, skips and flags to the JSON API. No model is named in any of it.
+The page brings the first comparison along; its script asks for one rendered comparison after another here,
+and sends drafts, judgements, skips and flags to the JSON API. No model is named in any of it.
 """
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -30,7 +31,10 @@ from annotation.services.exposure import ExposureReached, NotOptedIn, opted_in
 @never_cache
 @require_GET
 def annotate(request: HttpRequest, slug: str) -> HttpResponse:
-    """The frame of the comparison page."""
+    """The comparison page, with the comparison in hand: nothing else is to be asked before a key grades it.
+
+    A browser that fetches the page on a guess gets it without, and its script asks when somebody reads it.
+    """
     user = signed_in(request)
     project = project_for(user, slug)
     if project.sensitive and not opted_in(project, user):
@@ -42,6 +46,9 @@ def annotate(request: HttpRequest, slug: str) -> HttpResponse:
         "turns_words": turns_words(),
         **guidelines_shown(project, user),
     }
+    if "prefetch" not in request.headers.get("Sec-Purpose", ""):
+        template, shown = _in_hand(project, user)
+        context["first"] = render_to_string(template, shown, request)
     if project.live:
         context |= prompt_groups(project)
     return render(request, "annotation/annotate.html", context)
@@ -59,16 +66,22 @@ def annotate_next(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user, slug)
     if "ahead" in request.GET:
         return _ahead(request, project, user)
+    template, context = _in_hand(project, user)
+    return render(request, template, context)
+
+
+def _in_hand(project: Project, user: User) -> tuple[str, dict[str, object]]:
+    """The fragment of the comparison that is this person's turn, or of why there is none, and its context."""
     try:
         assignment = comparison_next(project, user)
     except (ExposureReached, NotOptedIn) as refusal:
-        return render(request, "annotation/_exposure.html", {"project": project, "words": str(refusal)})
+        return "annotation/_exposure.html", {"project": project, "words": str(refusal)}
     except WorkStopped as stopped:
-        return render(request, "annotation/_stopped.html", {"sentence": str(stopped)})
+        return "annotation/_stopped.html", {"sentence": str(stopped)}
     if assignment is None:
         waiting = any(each.state != "failed" for each in unfinished_requests(project, user))
-        return render(request, "annotation/_nothing.html", {"waiting": waiting})
-    return render(request, "annotation/_comparison.html", _comparison_context(project, assignment))
+        return "annotation/_nothing.html", {"waiting": waiting}
+    return "annotation/_comparison.html", _comparison_context(project, assignment)
 
 
 def _ahead(request: HttpRequest, project: Project, user: User) -> HttpResponse:

@@ -5,7 +5,7 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz
-from web.views import account, events, home, notifications, preview, webhooks
+from web.views import account, bundles, events, home, notifications, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("account/notifications/try/", notifications.notifications_try, name="notifications-try"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),
     path("texts.js", cache_control(max_age=300)(JavaScriptCatalog.as_view()), name="script-texts"),
+    path("bundles/<slug:digest>/<path:path>", bundles.bundled, name="bundle"),
     path("webhooks/", webhooks.endpoints, name="webhooks"),
     path("webhooks/<int:pk>/", webhooks.endpoint, name="webhook"),
     path("webhooks/<int:pk>/<slug:deed>/", webhooks.endpoint_do, name="webhook-do"),

@@ -113,7 +113,7 @@ class Site:
         """Path, body and headers of a request to the route."""
         path = route
         for name, value in {**self._objects.get("", {}), **self._objects.get(route, {})}.items():
-            for form in (f"<slug:{name}>", f"<int:{name}>", f"<{name}>"):
+            for form in (f"<slug:{name}>", f"<int:{name}>", f"<path:{name}>", f"<{name}>"):
                 path = path.replace(form, str(value))
         assert "<" not in path, f"Say in tests/roles/site.py which object {route} is tried on."
         body = self._bodies.get(f"{method} {route}", {})
@@ -148,6 +148,7 @@ class Site:
                 "name": f"{SECRET}-{sample.checkpoint.name}",
             },
             "/api/v1/projects/<slug:slug>/releases/<number>/withdraw-pairs": {"number": 1},
+            "/bundles/<slug:digest>/<path:path>": {"digest": "0", "path": "web/page.css"},
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
             "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},
             "/webhooks/<int:pk>/<slug:deed>/": {"pk": delivery.endpoint_id, "deed": "pause"},

@@ -34,6 +34,8 @@ TABLE = {
     # Of a round. 204: the test client is no ASGI server.
     "GET /events/": "401 403 403 403 404 404 204",
     "GET /texts.js": "200 200 200 200 200 200 200",
+    "GET /bundles/<slug:digest>/<path:path>": "200 200 200 200 200 200 200",
+    "HEAD /bundles/<slug:digest>/<path:path>": "200 200 200 200 200 200 200",
     "POST /i18n/setlang/": "302 302 302 302 302 302 302",
     "GET /login/": "200 302 302 302 302 302 302",
     "POST /login/": "200 302 302 302 302 302 302",

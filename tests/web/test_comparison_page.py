@@ -1,4 +1,4 @@
-"""The comparison page: its frame, and the comparison it is given to show."""
+"""The comparison page: what it brings along, and what it is given to show next."""
 
 import pytest
 from django.test import Client
@@ -33,10 +33,23 @@ def test_the_page_is_for_members_alone(project: Project, client: Client, method:
     assert getattr(browser_of(user_create(username="boss", role=Role.ADMIN)), method)(path).status_code == 200
 
 
-def test_the_frame_hands_out_nothing(project: Project) -> None:
+def test_the_page_brings_the_comparison_in_hand_along(project: Project) -> None:
     make_comparison(project, "?")
-    page = browser_of(make_annotator(project)).get(f"/projects/{project.slug}/annotate/").content.decode()
+    browser = browser_of(make_annotator(project))
+    page = browser.get(f"/projects/{project.slug}/annotate/").content.decode()
     assert "Be <strong>kind</strong>." in page
+    lease = f'data-lease="{Assignment.objects.get().lease}"'
+    assert page.count(lease) == 1
+    assert lease in browser.get(f"/projects/{project.slug}/annotate/").content.decode()
+    assert "model-0" not in page
+
+
+def test_a_page_fetched_on_a_guess_hands_out_nothing(project: Project) -> None:
+    make_comparison(project, "?")
+    browser = browser_of(make_annotator(project))
+    headers = {"Sec-Purpose": "prefetch;prerender"}
+    page = browser.get(f"/projects/{project.slug}/annotate/", headers=headers).content.decode()
+    assert "data-lease" not in page
     assert not Assignment.objects.exists()
 
 

@@ -1,5 +1,6 @@
-/* The comparison page: fetches one comparison after another and hands keys and buttons to the one that is shown. */
+/* The comparison page: has the first comparison from the page itself, fetches one comparison after another and hands keys and buttons to the one that is shown. */
 
+import "../web/page.js";
 import { toast } from "../web/toast.js";
 import { Ahead, parsed } from "./ahead.js";
 import { Unreachable, fragment } from "./client.js";
@@ -56,7 +57,9 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("pagehide", () => current?.leave());
 document.addEventListener("visibilitychange", () => document.hidden && current?.leave());
-showNext();
+const first = document.getElementById("first-comparison");
+if (first) show(first.content);
+else showNext();
 
 /** Replace what is shown by the next comparison, or by the word that there is none; by the one kept ahead at once. */
 async function showNext() {

@@ -12,6 +12,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import pgettext
 
+from web.bundles import bundle as bundle_find
+
 register = template.Library()
 
 
@@ -79,6 +81,12 @@ def initials(name: str | None) -> str:
     parts = [part for part in re.split(r"[\W_]+", name or "") if part]
     letters = parts[0][:1] + parts[1][:1] if len(parts) > 1 else (parts[0][:2] if parts else "?")
     return letters.upper()
+
+
+@register.simple_tag
+def bundle(path: str) -> str:
+    """The address of a style sheet or module with all that it imports; changes when one of them does."""
+    return reverse("bundle", args=[bundle_find(path).digest, path])
 
 
 @register.inclusion_tag("web/_nav_link.html", takes_context=True)
