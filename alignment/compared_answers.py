@@ -6,7 +6,7 @@ Reads only: rows, and the files that the evaluation program left.
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from registry.models import Checkpoint
 
 MAX_ROUNDS = 30
 """Of the newest whose files are looked at."""
-KEPT = 4
-"""Sets of answers that a process keeps in memory."""
+KEPT = 64
+"""Sets of answers whose figures a process keeps in memory; of their texts it keeps none."""
 CANDIDATE = "candidate"
 _UNKNOWN = "a reward model that is not in the registry"
 
@@ -50,16 +50,30 @@ class Sampled:
     prompts: list[PromptRecord]
     first: Answers
     second: Answers
+    read_as: "Reading"
 
     @cached_property
     def domains(self) -> dict[str, str]:
         """Each prompt's."""
         return {prompt.id: prompt.domain for prompt in self.prompts}
 
-    @cached_property
+    @property
     def figures(self) -> Figures:
-        """Who wins where (`side_by_side.compared`). Raises ValueError where both answered no prompt."""
-        return compared(self.first, self.second, self.domains)
+        """Who wins where (`side_by_side.compared`). Raises ValueError where both answered no prompt.
+
+        Counted once for each state of the files: who turns the pages of a comparison does not wait for it.
+        """
+        figures = _figures.get(self.read_as)
+        if figures is None:
+            figures = _figures[self.read_as] = compared(self.first, self.second, self.domains)
+            for oldest in list(_figures)[:-KEPT]:
+                _figures.pop(oldest, None)
+        return figures
+
+
+Reading = tuple[Path, Path, str, str, tuple[int, int]]
+"""Two files, two models' names in them, and when the files changed."""
+_figures: dict[Reading, Figures] = {}
 
 
 def asked_both(first: Checkpoint, second: Checkpoint) -> list[ModelComparison]:
@@ -90,21 +104,17 @@ def unfinished(asked: list[ModelComparison]) -> list[ModelComparison]:
 
 
 def sampled(source: Source) -> Sampled:
-    """The answers of both, by prompt. Who turns the pages of a comparison has them read once."""
+    """The answers of both, by prompt, as the files have them now: erased texts are nowhere else."""
     changed = source.answers.stat().st_mtime_ns, source.prompts.stat().st_mtime_ns
-    return _sampled(source.answers, source.prompts, source.first, source.second, changed)
-
-
-@lru_cache(maxsize=KEPT)
-def _sampled(
-    answers_path: Path, prompts_path: Path, first: str, second: str, _changed: tuple[int, int]
-) -> Sampled:
-    answers: dict[str, dict[str, list[SampledAnswer]]] = {first: {}, second: {}}
-    for answer in read_records(answers_path, SampledAnswer):
+    answers: dict[str, dict[str, list[SampledAnswer]]] = {source.first: {}, source.second: {}}
+    for answer in read_records(source.answers, SampledAnswer):
         if answer.policy in answers:
             answers[answer.policy].setdefault(answer.prompt_id, []).append(answer)
     return Sampled(
-        prompts=list(read_records(prompts_path, PromptRecord)), first=answers[first], second=answers[second]
+        prompts=list(read_records(source.prompts, PromptRecord)),
+        first=answers[source.first],
+        second=answers[source.second],
+        read_as=(source.answers, source.prompts, source.first, source.second, changed),
     )
 
 
