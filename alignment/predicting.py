@@ -130,7 +130,7 @@ def _temperature(round_: Round) -> float:
 
 def _open_pairs(project: Project) -> list[ShownPair]:
     waiting = Comparison.objects.filter(
-        project=project, state=Comparison.State.OPEN, predicted=None, erased_at=None
+        project=project, state=Comparison.State.OPEN, predicted=None, too_long=False, erased_at=None
     ).select_related("left", "right")
     return [
         ShownPair(

@@ -107,5 +107,5 @@ class Prediction(Record):
     """What a reward model says of a comparison."""
 
     id: int
-    left: float = Field(ge=0, le=1)
-    """The probability that left is preferred."""
+    left: float | None = Field(default=None, ge=0, le=1)
+    """The probability that left is preferred; None where one of the two is too long for the reward model."""

@@ -252,6 +252,17 @@ class RewardEngine:
         found = dict(zip(rows, self.score(list(rows.values())), strict=True))
         return [[found[key] for key in case_keys] for case_keys in keys]
 
+    def fits(self, context: Sequence[MessageLike], responses: Sequence[str | MessageLike]) -> bool:
+        """Whether each response can be scored with its whole context."""
+        prompt = self.encoder.encode_context(context)
+        return all(
+            len(prompt) + self._num_tokens(context, response) <= self._max_model_len for response in responses
+        )
+
+    def _num_tokens(self, context: Sequence[MessageLike], response: str | MessageLike) -> int:
+        content, tool_call = spoken(response)
+        return len(self.encoder.encode_response(content, tool_call=tool_call, context=context)[0])
+
     def forget_prompts(self) -> None:
         """Empty the prefix cache, so that rewards do not depend on what was scored before."""
         self._llm.reset_prefix_cache()

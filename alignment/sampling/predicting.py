@@ -1,8 +1,9 @@
 """`python -m alignment.sampling.predicting run.json`: which of two answers a reward model would prefer.
 
 Comes in: a reward model and ShownPairs. Goes out: a Prediction of each, by the model of Bradley and Terry:
-sigmoid of the rewards' difference over the temperature. What is scored is appended at once, so that a killed
-program goes on with the others.
+sigmoid of the rewards' difference over the temperature. One that is too long for the reward model gets none:
+its end alone would be scored. What is scored is appended at once, so that a killed program goes on with the
+others.
 """
 
 from collections.abc import Sequence
@@ -43,12 +44,14 @@ def run(config: PredictConfig, folder: RunFolder) -> None:
 
 
 def predictions(engine: RewardEngine, pairs: Sequence[ShownPair], temperature: float) -> list[Prediction]:
-    """Of each pair, in order."""
-    rewards = engine.rewards_many([(pair.context, (pair.left, pair.right)) for pair in pairs])
-    return [
-        Prediction(id=pair.id, left=sigmoid((left - right) / temperature))
-        for pair, (left, right) in zip(pairs, rewards, strict=True)
-    ]
+    """Of each pair, in order; none of one that the reward model could read but in part."""
+    whole = [pair for pair in pairs if engine.fits(pair.context, (pair.left, pair.right))]
+    rewards = engine.rewards_many([(pair.context, (pair.left, pair.right)) for pair in whole])
+    found = {
+        pair.id: sigmoid((left - right) / temperature)
+        for pair, (left, right) in zip(whole, rewards, strict=True)
+    }
+    return [Prediction(id=pair.id, left=found.get(pair.id)) for pair in pairs]
 
 
 def told(path: Path) -> list[Prediction]:

@@ -10,7 +10,7 @@ from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Value, Whe
 
 from annotation.agreement.bias import Share, wilson
 from annotation.judging_words import STRENGTHS
-from annotation.models import Judgement, Project, Side
+from annotation.models import Comparison, Judgement, Project, Side
 from annotation.records import Strength
 
 SURE = 0.7
@@ -42,12 +42,14 @@ class Predicted:
     """Strongest first."""
     disagreements: list[Disagreement]
     """The surest predictions first."""
+    num_too_long: int
+    """Comparisons without a prediction, because they are too long for the reward model."""
 
 
 def predicted_agreement(project: Project) -> Predicted | None:
     """Of the project's judgements of comparisons with a prediction; None where there are none.
 
-    Two statements.
+    Three statements.
     """
     counted = _judgements(project)
     rows = list(
@@ -76,6 +78,7 @@ def predicted_agreement(project: Project) -> Predicted | None:
             )
             for judgement in surest.order_by("-expected", "pk")[:MAX_ROWS]
         ],
+        num_too_long=Comparison.objects.filter(project=project, too_long=True).count(),
     )
 
 

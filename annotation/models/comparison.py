@@ -89,7 +89,9 @@ class Comparison(models.Model):
     )
     """The check that this tests a person with; annotators must not be able to tell."""
     predicted = models.FloatField(null=True, blank=True)
-    """A reward model's probability that left is better; null where none was asked."""
+    """A reward model's probability that left is better; null where none was asked, or it is too long."""
+    too_long = models.BooleanField(default=False, db_default=False)
+    """Whether it was too long for the reward model that was asked; it is not asked again."""
     erased_at = models.DateTimeField(null=True, blank=True)
     """Since when its texts are gone: its judgements count, and are exported and trained on no more."""
 
@@ -111,6 +113,10 @@ class Comparison(models.Model):
                 name="comparison_check_has_its_state",
             ),
             models.CheckConstraint(
+                condition=Q(too_long=False) | Q(predicted__isnull=True),
+                name="comparison_too_long_has_no_prediction",
+            ),
+            models.CheckConstraint(
                 condition=Q(predicted__isnull=True) | Q(predicted__gte=0, predicted__lte=1),
                 name="comparison_predicted_is_a_probability",
             ),
@@ -127,3 +133,7 @@ class Comparison(models.Model):
 
     def __str__(self) -> str:
         return f"comparison {self.pk}"
+
+    def chosen_first(self, preferred: str) -> tuple[Response, Response]:
+        """The chosen response and the rejected one, where this side ("left" or "right") is preferred."""
+        return (self.right, self.left) if preferred == "right" else (self.left, self.right)

@@ -59,13 +59,13 @@ def reliabilities_learn() -> None:
         Membership.objects.bulk_update(memberships, ["reliability"], batch_size=500)
 
 
-def predictions_set(project: Project, predicted: Mapping[int, float]) -> int:
+def predictions_set(project: Project, predicted: Mapping[int, float | None]) -> int:
     """Keep a reward model's probabilities that left is better, by comparison; how many were kept.
 
-    Open comparisons of the project alone: of the others nobody will be asked. Raises Invalid where one is
-    no probability.
+    None marks a comparison as too long for it. Open comparisons of the project alone: of the others nobody
+    will be asked. Raises Invalid where one is no probability.
     """
-    wrong = [pk for pk, probability in predicted.items() if not 0 <= probability <= 1]
+    wrong = [pk for pk, left in predicted.items() if left is not None and not 0 <= left <= 1]
     if wrong:
         raise Invalid(_("The prediction of comparison %d is not between 0 and 1.") % wrong[0])
     with transaction.atomic():
@@ -76,6 +76,9 @@ def predictions_set(project: Project, predicted: Mapping[int, float]) -> int:
         )
         for comparison in comparisons:
             comparison.predicted = predicted[comparison.pk]
-        Comparison.objects.bulk_update(comparisons, ["predicted"], batch_size=500)
-        audit_record(None, "comparisons.predict", project, {"comparisons": len(comparisons)})
-    return len(comparisons)
+            comparison.too_long = comparison.predicted is None
+        Comparison.objects.bulk_update(comparisons, ["predicted", "too_long"], batch_size=500)
+        num_too_long = sum(comparison.too_long for comparison in comparisons)
+        counts = {"comparisons": len(comparisons) - num_too_long, "too_long": num_too_long}
+        audit_record(None, "comparisons.predict", project, counts)
+    return counts["comparisons"]

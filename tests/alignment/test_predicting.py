@@ -65,6 +65,21 @@ def test_open_comparisons_are_scored_once_and_their_texts_are_not_kept(round_: R
     assert predictions_request(round_.project) is None  # nothing is left to ask
 
 
+def test_what_is_too_long_for_the_reward_model_is_marked_and_not_asked_again(round_: Round) -> None:
+    comparison = make_comparison(round_.project, "Why?")
+    predictions_plan()
+    program = PredictionRun.objects.get().program
+    write_records(Path(program.folder) / PREDICTIONS, [Prediction(id=comparison.pk, left=None)])
+    Program.objects.filter(pk=program.pk).update(state=Program.State.FINISHED)
+    predictions_plan()
+    comparison.refresh_from_db()
+    assert comparison.predicted is None
+    assert comparison.too_long
+    assert AuditEntry.objects.get(action="comparisons.predict").data == {"comparisons": 0, "too_long": 1}
+    PredictionRun.objects.all().delete()
+    assert predictions_request(round_.project) is None
+
+
 def test_a_run_that_failed_keeps_its_log_and_no_texts(round_: Round) -> None:
     make_comparison(round_.project, "Why?")
     predictions_plan()

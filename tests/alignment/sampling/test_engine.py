@@ -128,6 +128,14 @@ def test_predictions_are_the_rewards_difference_over_the_temperature(
     assert told.left == pytest.approx(sigmoid((left - right) / 2.0), abs=1e-4)
 
 
+def test_what_is_longer_than_the_reward_model_reads_gets_no_prediction(reward_engine: RewardEngine) -> None:
+    long = ShownPair(id=1, context=CONTEXT, left="4", right="four " * 2000)
+    short = ShownPair(id=2, context=CONTEXT, left="4", right="I will not say.")
+    found = {one.id: one.left for one in predictions(reward_engine, [long, short], 1.0)}
+    assert found[1] is None
+    assert [Prediction(id=2, left=found[2])] == predictions(reward_engine, [short], 1.0)
+
+
 def test_predictions_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     pairs = [ShownPair(id=number, context=CONTEXT, left="a", right="b") for number in (1, 2)]
