@@ -5,6 +5,7 @@ import re
 from django.utils.translation import gettext as _
 
 from annotation.importing.refusal import Reason
+from annotation.refusal_details import detail_words
 
 _REASONS = "|".join(re.escape(reason.value) for reason in sorted(Reason, key=len, reverse=True))
 _REFUSAL = re.compile(
@@ -20,9 +21,9 @@ def reason_words(reason: str) -> str:
 
 
 def refusal_words(refusal: str) -> str:
-    """A refusal's sentence, "line 3: a field is missing: context", with its place and reason translated.
+    """A refusal's sentence, "line 3: a field is missing: context", with place, reason and detail translated.
 
-    What exactly was found stays as it is: names of fields and pieces of the file.
+    Names of fields and pieces of the file stay as they are.
     """
     parts = _REFUSAL.fullmatch(refusal)
     if parts is None:
@@ -31,7 +32,9 @@ def refusal_words(refusal: str) -> str:
     if parts["unit"]:
         words = _("line %(number)s") if parts["unit"] == "line" else _("row %(number)s")
         place = f"{words % {'number': parts['number']}}: "
-    return f"{parts['file']}{place}{reason_words(parts['reason'])}{parts['detail']}"
+    detail = parts["detail"].removeprefix(": ")
+    found = f": {detail_words(detail)}" if detail else ""
+    return f"{parts['file']}{place}{reason_words(parts['reason'])}{found}"
 
 
 def _words() -> dict[str, str]:
