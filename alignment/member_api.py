@@ -21,7 +21,7 @@ from alignment.lineage import learned_from
 from annotation.api.judging import MAX_ID, SchemaIn
 from annotation.models import Membership
 from annotation.permissions import ADMINISTER, project_for
-from annotation.services.pausing import Moved, judgements_exclude, judgements_restore
+from annotation.services.pausing import Moved, judgements_exclude, judgements_restore, with_decisions
 
 router = Router(tags=["people"])
 
@@ -115,7 +115,7 @@ def _move(
     if since is not None and timezone.is_naive(since):
         since = timezone.make_aware(since)
     moved = move(project, member.user, since=since, actor=actor)
-    learned = learned_from(moved.judgement_ids)
+    learned = learned_from(with_decisions(moved.judgement_ids))
     return MovedOut(
         judgements=len(moved.judgement_ids),
         comparisons=moved.num_comparisons,

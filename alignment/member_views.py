@@ -31,6 +31,7 @@ from annotation.services.pausing import (
     judgements_restore,
     membership_pause,
     membership_resume,
+    with_decisions,
 )
 from annotation.views.projects import project_frame
 
@@ -50,7 +51,7 @@ def member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         wrong_date = True
     counted = judgement_ids_of(project, membership.user, Judgement.IN_AGREEMENT, since)
     excluded = judgement_ids_of(project, membership.user, (Judgement.Standing.EXCLUDED,), since)
-    learned = learned_from(counted + excluded)
+    learned = learned_from(with_decisions(counted + excluded))
     checked = [each for each in checked_people(project) if each.membership.pk == membership.pk]
     context = {
         **project_frame(request, project),

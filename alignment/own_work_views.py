@@ -17,7 +17,7 @@ from accounts.models import User
 from alignment.models import Snapshot
 from annotation.figures.charts import stacked_bars
 from annotation.figures.own_work import NUM_DAYS, OwnWork, own_days, own_judgements, own_work
-from annotation.models import Judgement, Side
+from annotation.models import Judgement
 from annotation.permissions import project_for
 
 PER_PAGE = 20
@@ -85,14 +85,11 @@ def _totals(works: list[OwnWork]) -> list[tuple[str, int, float]]:
 
 def _told(judgement: Judgement) -> dict[str, object]:
     """One judgement as its author may read it again."""
-    chosen, rejected = judgement.comparison.left.content, judgement.comparison.right.content
-    if judgement.preferred == Side.RIGHT:
-        chosen, rejected = rejected, chosen
-    edit = getattr(judgement, "edit", None)
+    edit = judgement.standing_edit
     return {
         "judgement": judgement,
         "context": judgement.comparison.context,
-        "chosen": chosen,
-        "rejected": rejected,
+        "chosen": judgement.chosen.content,
+        "rejected": judgement.rejected.content,
         "edited": None if edit is None else edit.content,
     }

@@ -143,14 +143,15 @@ def judgement_neighbours(judgement: Judgement) -> tuple[int | None, int | None]:
 def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
     """One judgement as a record: edited > chosen > rejected."""
     comparison = judgement.comparison
-    chosen, rejected = comparison.left, comparison.right
     unsafe = [tuple(judgement.safety.get(side, ())) for side in (Side.LEFT, Side.RIGHT)]
     if judgement.preferred == Side.RIGHT:
-        chosen, rejected = rejected, chosen
         unsafe.reverse()
-    ranked = [_ranked(chosen, "chosen", unsafe[0]), _ranked(rejected, "rejected", unsafe[1])]
-    edit = getattr(judgement, "edit", None)
-    if edit is not None and edit.erased_at is None:
+    ranked = [
+        _ranked(judgement.chosen, "chosen", unsafe[0]),
+        _ranked(judgement.rejected, "rejected", unsafe[1]),
+    ]
+    edit = judgement.standing_edit
+    if edit is not None:
         ranked.insert(0, RankedResponse(content=edit.content, model=edit.model_name, origin="edited"))
     prompt = comparison.dialog.prompt
     return PreferenceRecord(

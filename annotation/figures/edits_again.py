@@ -20,7 +20,7 @@ FROM (
     JOIN annotation_judgement e ON e.id = k.judgement_id
     JOIN annotation_comparison c ON c.of_check_id = k.id
     JOIN annotation_judgement j ON j.comparison_id = c.id
-    WHERE k.project_id = %(project)s AND k.kind = 'edit'
+    WHERE k.project_id = %(project)s AND k.kind = 'edit' AND j.standing = 'counted'
     GROUP BY k.id, e.annotator_id
 ) judged
 GROUP BY judged.editor
@@ -33,6 +33,7 @@ JOIN annotation_prompt p ON p.id = k.prompt_id
 JOIN annotation_comparison c ON c.of_check_id = k.id
 JOIN annotation_judgement j ON j.comparison_id = c.id
 WHERE k.project_id = %(project)s AND k.kind = 'edit' AND p.erased_at IS NULL
+    AND j.standing = 'counted'
     AND (%(editor)s::bigint IS NULL OR e.annotator_id = %(editor)s)
 GROUP BY k.id
 HAVING sum(CASE WHEN (j.preferred = 'left') = (c.left_id = k.better_id) THEN 1 ELSE -1 END) < 0
@@ -161,6 +162,7 @@ def lost_edits(ids: Sequence[int]) -> list[LostEdit]:
             )
             for made in check.comparisons.all()
             for said in made.judgements.all()
+            if said.standing == Judgement.Standing.COUNTED
         ]
         lost.append(
             LostEdit(check=check, edited=check.judgement, verdicts=verdicts, num_counted=check.num_counted)

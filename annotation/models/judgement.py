@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from annotation.judging_words import STRENGTHS
-from annotation.models.comparison import Comparison
+from annotation.models.comparison import Comparison, Response
 from annotation.models.project import Project
 from annotation.records import Strength
 
@@ -146,6 +146,22 @@ class Judgement(models.Model):
 
     def __str__(self) -> str:
         return f"judgement {self.pk}"
+
+    @property
+    def chosen(self) -> Response:
+        """The response that the person preferred, as the model wrote it."""
+        return self.comparison.chosen_first(self.preferred)[0]
+
+    @property
+    def rejected(self) -> Response:
+        """The other one."""
+        return self.comparison.chosen_first(self.preferred)[1]
+
+    @property
+    def standing_edit(self) -> "Edit | None":
+        """What the chosen response became and ranks below; None without an edit, or once it is erased."""
+        edit: Edit | None = getattr(self, "edit", None)
+        return None if edit is None or edit.erased_at is not None else edit
 
 
 class Edit(models.Model):

@@ -10,6 +10,7 @@ texts: nothing that is changed or erased elsewhere changes under the eyes of who
 import json
 import random
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -18,7 +19,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.rows import columns, fetch_one, load
 from accounts.services import AUDIT
-from annotation.models import Assignment, Check, Comparison, Judgement, Project, Side
+from annotation.models import Assignment, Check, Comparison, Judgement, Project
 from annotation.records import Strength
 from annotation.services.checking import assigned, check_give, drawn, must_qualify, secret_seed
 from annotation.services.checks import MODEL_NAME
@@ -56,7 +57,9 @@ WITH prompt AS (
 
 PLACES_TAKEN = """
     SELECT count(*) FROM annotation_comparison made JOIN annotation_assignment a ON a.comparison_id = made.id
-    WHERE made.of_check_id = {check} AND a.state IN ('active', 'reserved', 'submitted')
+    WHERE made.of_check_id = {check} AND a.state IN ('active', 'reserved', 'submitted') AND NOT EXISTS (
+        SELECT FROM annotation_judgement j WHERE j.assignment_id = a.id AND j.standing = 'excluded'
+    )
 """
 
 # Of comparisons that are full alone: nobody gets one of these later and knows an answer already. Whoever has
@@ -102,8 +105,20 @@ UPDATE annotation_check SET active = false WHERE id IN (
     SELECT id FROM annotation_check WHERE id = %(check)s AND active FOR UPDATE SKIP LOCKED
 ) AND %(people)s <= (
     SELECT count(*) FROM annotation_comparison made JOIN annotation_judgement j ON j.comparison_id = made.id
-    WHERE made.of_check_id = %(check)s
+    WHERE made.of_check_id = %(check)s AND j.standing = 'counted'
 )
+"""
+
+# Which are open and which closed, after people's judgements of these checks were excluded or restored.
+RECOUNT = """
+UPDATE annotation_check k SET active = counted.num < p.edit_people
+FROM annotation_project p, annotation_prompt asked, (
+    SELECT made.of_check_id AS id, count(*) FILTER (WHERE j.standing = 'counted') AS num
+    FROM annotation_comparison made JOIN annotation_judgement j ON j.comparison_id = made.id
+    WHERE made.of_check_id = ANY(%(checks)s) GROUP BY made.of_check_id
+) counted
+WHERE k.id = counted.id AND k.kind = 'edit' AND p.id = k.project_id AND asked.id = k.prompt_id
+    AND asked.erased_at IS NULL
 """
 
 
@@ -116,7 +131,6 @@ def edit_check_draw(judgement: Judgement, comparison: Comparison, edited: str) -
 
 def edit_check_create(judgement: Judgement, comparison: Comparison, edited: str) -> None:
     """Make a check of the judgement's edit; in the judgement's transaction."""
-    is_left = judgement.preferred == Side.LEFT
     with connection.cursor() as cursor:
         cursor.execute(
             MAKE,
@@ -126,7 +140,7 @@ def edit_check_create(judgement: Judgement, comparison: Comparison, edited: str)
                 "judgement": judgement.pk,
                 "editor": judgement.annotator_id,
                 "edited": edited,
-                "chosen": (comparison.left if is_left else comparison.right).content,
+                "chosen": comparison.chosen_first(judgement.preferred)[0].content,
                 "name": f"edit-{uuid.uuid4().hex}",
                 "model_name": MODEL_NAME,
                 "weakest": Strength.MARGINALLY_BETTER,
@@ -180,3 +194,9 @@ def edit_check_follow_up(check: Check, project: Project) -> None:
     """After a judgement of the check, in its transaction: it is closed once enough people have judged it."""
     with connection.cursor() as cursor:
         cursor.execute(CLOSE, {"check": check.pk, "people": project.edit_people})
+
+
+def edit_checks_recount(check_ids: Collection[int]) -> None:
+    """After verdicts on these edits were excluded or restored: each is open again, or closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(RECOUNT, {"checks": sorted(check_ids)})

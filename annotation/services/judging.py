@@ -252,9 +252,7 @@ def edit_of(comparison: Comparison, verdict: Verdict) -> str | None:
     """The edit to keep, or None where the text was left as it is."""
     if verdict.edited is None:
         return None
-    chosen, rejected = comparison.left.content, comparison.right.content
-    if verdict.preferred == Side.RIGHT:
-        chosen, rejected = rejected, chosen
+    chosen, rejected = (answer.content for answer in comparison.chosen_first(verdict.preferred))
     if verdict.edited.strip() == chosen.strip():
         return None
     if not verdict.edited.strip():

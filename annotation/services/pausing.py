@@ -3,6 +3,9 @@
 An excluded judgement stays where it is and counts nowhere; its comparison gets the place back. Restored, it
 counts again, and if its place has gone to somebody else in between the comparison needs one more: no
 comparison ever has more judgements than it needs, and nobody loses the one in their hands.
+
+What the person said of others' edits, which they judged again, goes along: it decides no more whether an edit
+was a better answer. What they said of checks of a known answer tells of themselves alone, and stays.
 """
 
 from collections.abc import Sequence
@@ -10,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import audit_record
-from annotation.models import Comparison, Judgement, Membership, Project
+from annotation.models import Check, Comparison, Judgement, Membership, Project
+from annotation.services.edit_checks import edit_checks_recount
 
 Standing = Judgement.Standing
 
@@ -85,7 +90,7 @@ def membership_resume(membership: Membership, *, actor: User) -> None:
 def judgements_exclude(
     project: Project, annotator: User, *, since: datetime | None = None, actor: User
 ) -> Moved:
-    """None of the person's judgements in the project (since then) counts from now on.
+    """None of the person's judgements in the project (since then) counts from now on, nor of others' edits.
 
     Reviewers' decisions are no part of it: each can be undone by itself.
     """
@@ -113,16 +118,30 @@ def judgements_restore(
 def judgement_ids_of(
     project: Project, annotator: User, standings: Sequence[str], since: datetime | None = None
 ) -> list[int]:
-    """The person's judgements in the project that stand so; none of checks."""
+    """The person's judgements in the project that stand so, those of edits too; none of other checks."""
     found = Judgement.objects.filter(
+        Q(comparison__of_check=None) | Q(comparison__of_check__kind=Check.Kind.EDIT),
         comparison__project=project,
-        comparison__of_check=None,
         annotator=annotator,
         standing__in=standings,
     )
     if since is not None:
         found = found.filter(created_at__gte=since)
     return list(found.order_by("pk").values_list("pk", flat=True))
+
+
+def with_decisions(judgement_ids: Sequence[int]) -> list[int]:
+    """These judgements, and the decisions to leave out an edit that some of them spoke of.
+
+    Such a decision rests on what was said of the edit, so what learned from it learned from that.
+    """
+    checks = Check.objects.filter(kind=Check.Kind.EDIT, comparisons__judgements__in=judgement_ids)
+    decisions = Judgement.objects.filter(
+        standing__in=(Standing.DECISION, Standing.UNDONE),
+        edit=None,
+        comparison__judgements__in=checks.values("judgement"),
+    )
+    return sorted({*judgement_ids, *decisions.values_list("pk", flat=True)})
 
 
 def _locked(project: Project, annotator: User, standings: Sequence[str], since: datetime | None) -> Moved:
@@ -136,12 +155,14 @@ def _locked(project: Project, annotator: User, standings: Sequence[str], since: 
 
 
 def _places(judgement_ids: Sequence[int], *, restoring: bool) -> None:
-    """Count the comparisons' judgements again, and open or fill them."""
-    comparisons = Judgement.objects.filter(pk__in=judgement_ids).values_list("comparison_id", flat=True)
+    """Count the comparisons' judgements again, and open or fill them; and the checks of edits likewise."""
+    judged = Comparison.objects.filter(judgements__in=judgement_ids).values_list("pk", "of_check")
+    comparisons = [pk for pk, check in judged if check is None]
+    edit_checks_recount({check for _, check in judged if check is not None})
     with connection.cursor() as cursor:
         cursor.execute(
             PLACES,
-            {"comparisons": list(comparisons), "restoring": int(restoring), "now": timezone.now()},
+            {"comparisons": comparisons, "restoring": int(restoring), "now": timezone.now()},
         )
 
 

@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.services import audit_record
 from annotation.asking import ClientFor, Pair, Unusable, impatient_client
 from annotation.messages import pair_run_send
-from annotation.models import Assignment, Comparison, Dialog, Judgement, PairRequest, Project, Prompt, Side
+from annotation.models import Assignment, Comparison, Dialog, Judgement, PairRequest, Project, Prompt
 from annotation.pairing import MAX_REPLACED, Sampling, pair_generate_one, response_build
 from annotation.permissions import ANNOTATE, require_role
 from annotation.records import Message
@@ -199,12 +199,8 @@ def _next_context(last: Comparison, annotator: User, content: str, project: Proj
     judgement = Judgement.objects.select_related("edit").filter(comparison=last, annotator=annotator).first()
     if judgement is None:
         raise Forbidden(_("Judge the last two answers of this dialog first: then it can go on."))
-    preferred = last.left if judgement.preferred == Side.LEFT else last.right
-    edit = getattr(judgement, "edit", None)
-    earlier = (
-        *_messages(last.context),
-        Message(role="assistant", content=edit.content if edit is not None else preferred.content),
-    )
+    best = judgement.standing_edit or last.chosen_first(judgement.preferred)[0]
+    earlier = (*_messages(last.context), Message(role="assistant", content=best.content))
     return (*earlier, Message(role="user", content=message_masked(project, earlier, content)))
 
 

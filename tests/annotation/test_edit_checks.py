@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, Role
 from annotation.exported import exported_records
 from annotation.figures.check_figures import checked_people, checks_with_counts, num_active
 from annotation.figures.edits_again import EditsAgain, edits_again, edits_again_total, lost_edit_ids
@@ -17,8 +17,10 @@ from annotation.figures.quality import project_quality
 from annotation.models import Assignment, Check, Comparison, Judgement, Project
 from annotation.selectors import comparison_counts, judgement_count, preference_records
 from annotation.services import comparison_ahead, edit_checks
+from annotation.services.edits_left_out import edit_leave_out
 from annotation.services.erasing import person_erase, prompt_erase
 from annotation.services.leasing import held_put_aside
+from annotation.services.pausing import judgements_exclude, judgements_restore, with_decisions
 from tests.alignment.test_erasing import in_database
 from tests.annotation.factories import Annotator, lease_end, make_annotator, make_comparisons, make_project
 from tests.annotation.test_judging import num_statements
@@ -273,3 +275,47 @@ def test_one_in_somebodys_hands_is_erased_and_comes_no_more() -> None:
     assert all_edits(bob, project, edit_side) == []
     assert not Judgement.objects.filter(comparison=handed["id"]).exists()
     assert AuditEntry.objects.filter(action="check.create", data__kind="edit").count() == 1
+
+
+def test_who_is_excluded_says_nothing_of_edits_any_more_until_restored() -> None:
+    project, editor = make_edited(2)
+    bob, boss = someone(project, "bob"), make_annotator(project, "boss", Role.ADMIN)
+    assert len(all_edits(bob, project, other_side)) == 2
+    lost = lost_edit_ids(project)
+    left_out = edit_leave_out(Check.objects.get(pk=lost[0]), actor=boss)
+    counters = list(Comparison.objects.order_by("pk").values_list("pk", "state", "num_judgements", "needed"))
+    moved = judgements_exclude(project, bob.user, actor=boss)
+    assert len(moved.judgement_ids) == 2
+    assert left_out.pk in with_decisions(moved.judgement_ids)
+    assert edits_again(project) == {}
+    assert lost_edit_ids(project) == []
+    assert counters == list(
+        Comparison.objects.order_by("pk").values_list("pk", "state", "num_judgements", "needed")
+    )
+    assert Check.objects.filter(kind="edit", active=True).count() == 2
+    judgements_restore(project, bob.user, actor=boss)
+    assert lost_edit_ids(project) == lost
+    assert edits_again(project) == {editor.user.pk: EditsAgain(lost=2)}
+    assert not Check.objects.filter(kind="edit", active=True).exists()
+
+
+def test_the_place_of_an_excluded_verdict_goes_to_somebody_else() -> None:
+    project, editor = make_edited(1)
+    bob, cleo = someone(project, "bob"), someone(project, "cleo")
+    boss = make_annotator(project, "boss", Role.ADMIN)
+    all_edits(bob, project, other_side)
+    judgements_exclude(project, bob.user, actor=boss)
+    assert len(all_edits(cleo, project, edit_side)) == 1
+    assert edits_again(project) == {editor.user.pk: EditsAgain(won=1)}
+    assert not Check.objects.filter(kind="edit", active=True).exists()
+
+
+def test_an_erased_edit_is_shown_to_nobody_as_an_edit() -> None:
+    project, editor = make_edited(1)
+    judgement = Judgement.objects.get(annotator=editor.user)
+    assert judgement.standing_edit is not None
+    page = Client()
+    page.force_login(editor.user)
+    assert "Your edit" in page.get(f"/work/{project.slug}/").content.decode()
+    prompt_erase(judgement.comparison.dialog.prompt, actor=editor.user)
+    assert "Your edit" not in page.get(f"/work/{project.slug}/").content.decode()
