@@ -106,8 +106,11 @@ def test_a_reward_model_folder_has_no_canary(tokenizer_folder: Path, tmp_path: P
     assert not (tmp_path / "reward" / "canary.json").exists()
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "reward")
     assert loaded.config.num_labels == 1
+    for name, weight in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight), name
     with torch.no_grad():
-        assert torch.equal(loaded(input_ids=IDS).logits, model(input_ids=IDS).logits)
+        # The last bit of a product depends on where in memory the weights lie.
+        torch.testing.assert_close(loaded(input_ids=IDS).logits, model(input_ids=IDS).logits)
     with pytest.raises(ProgramError, match="no causal language model"):
         load_causal_lm(tmp_path / "reward")
 
