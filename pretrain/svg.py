@@ -1,8 +1,10 @@
-"""Diagrams as SVG files that stand alone: what `pretrain.plots` scaled, drawn for light and for dark.
+"""Diagrams as SVG files that stand alone, drawn for light and for dark.
 
-Comes in: a Plot. Goes out: SVG. The pages draw the same Plot by `_plot.html`, with the site's colours.
+Comes in: a Plot that `pretrain.plots` scaled, or the parts of another picture. Goes out: SVG. The pages draw
+the same Plot by `_plot.html`, with the site's colours.
 """
 
+from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from pretrain.plots import DrawnLine, Plot
@@ -27,10 +29,6 @@ def svg(plot: Plot) -> str:
     legend = [line for line in plot.lines if line.name]
     height = TITLE_HEIGHT + plot.height + LEGEND_LINE * len(legend) * (len(legend) > 1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {plot.width} {height}" role="img" '
-        f"aria-label={quoteattr(plot.title)}>",
-        f"<style>{style()}</style>",
-        f'<rect class="ground" width="{plot.width}" height="{height}"/>',
         text(8, 16, plot.title, "title"),
         text(8, 34, plot.y_label),
         f'<g transform="translate(0 {TITLE_HEIGHT})">',
@@ -48,7 +46,18 @@ def svg(plot: Plot) -> str:
             y = TITLE_HEIGHT + plot.height + LEGEND_LINE * place + 6
             parts.append(f'<circle class="series-{line.series}" cx="14" cy="{y}" r="4"/>')
             parts.append(text(26, y + 4, line.name))
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return document(plot.title, plot.width, height, parts)
+
+
+def document(title: str, width: int, height: int, parts: Sequence[str]) -> str:
+    """The whole file: its parts on a ground of its own, with the colours of `style`."""
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label={quoteattr(title)}>',
+        f"<style>{style()}</style>",
+        f'<rect class="ground" width="{width}" height="{height}"/>',
+    ]
+    return "\n".join([*head, *parts, "</svg>"]) + "\n"
 
 
 def drawn(line: DrawnLine) -> list[str]:
@@ -82,5 +91,6 @@ def style() -> str:
     return (
         "text{font:11px system-ui,sans-serif}.title{font-weight:600;font-size:12px}"
         "path{stroke-width:1.5;fill:none}.grid{stroke-width:1}"
+        ".on-pale{fill:#16181d}.on-strong{fill:#ffffff}"
         f"{rules(False)}@media(prefers-color-scheme:dark){{{rules(True)}}}"
     )
