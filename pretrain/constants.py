@@ -88,7 +88,7 @@ CONSTANTS = (
     Constant(
         name="longest / shortest rows",
         of=ratio_of_lengths,
-        rule="16 with gates; without, 2 (tiny) and 4 (small)",
+        rule="16 with gates; without, 4 (small)",
         expected=None,
     ),
     Constant(

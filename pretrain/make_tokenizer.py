@@ -10,6 +10,10 @@ from pretrain.recipe import PretrainRecipe
 from pretrain.run import ProgramConfig, RunFolder, program_main
 from pretrain.tokenizer import save_tokenizer, train_tokenizer
 
+RECALL_SHARE = 0.1
+"""Of the characters that a gated recipe's tokenizer learns from: with less, a vocabulary of a thousand tokens
+has no whole "amber", and a model that small cannot match keys that are pieces of one another."""
+
 
 class MakeTokenizerConfig(ProgramConfig):
     """Result: {"vocabulary_size", "num_documents"}: what it has, and from how many it was learned."""
@@ -35,10 +39,18 @@ def run(config: MakeTokenizerConfig, folder: RunFolder) -> None:
 def make_tokenizer(training: Sequence[Document], recipe: PretrainRecipe, out: Path) -> int:
     """Learn the recipe's tokenizer from the documents to train on; its size. Writes the folder `out`."""
     pieces = (piece for document in training for piece in document.pieces())
-    taught = [] if recipe.gates is None else recall_texts()
-    tokenizer = train_tokenizer(chain(pieces, taught, taught), recipe.vocabulary_size)
+    taught = [] if recipe.gates is None else recall_share(training)
+    tokenizer = train_tokenizer(chain(pieces, taught), recipe.vocabulary_size)
     save_tokenizer(tokenizer, out, recipe.max_length)
     return int(tokenizer.get_vocab_size())
+
+
+def recall_share(training: Sequence[Document]) -> list[str]:
+    """The recall task's texts, as often as makes them RECALL_SHARE of all; at least twice, as merges want."""
+    texts = recall_texts()
+    num_characters = sum(document.num_characters for document in training)
+    copies = round(num_characters * RECALL_SHARE / (1 - RECALL_SHARE) / sum(map(len, texts)))
+    return texts * max(2, copies)
 
 
 if __name__ == "__main__":

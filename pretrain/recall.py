@@ -2,7 +2,7 @@
 tiny model must be taught before it can pass one.
 
 Comes in: an encoder, the tokens of real text, a generator of random numbers, a row's length. Goes out: rows
-of tokens, with where the answers stand. A fact names a value for a key ("Remember amber seven."), a question
+of tokens, with where the answers stand. A fact names a value for a key ("Remember amber violet."), a question
 begins to say it again ("Remember amber") and its answer is the value. Pieces are encoded apart, so that they
 are the same tokens at every place.
 
@@ -24,7 +24,8 @@ KEYS = (
     "amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "heron",
     "ivory", "jewel", "koala", "lemon", "maple", "north", "olive", "pearl",
 )  # fmt: skip
-VALUES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+VALUES = ("quartz", "raven", "tulip", "umber", "violet", "walnut", "yarrow", "zinc")
+"""Words that hardly ever stand in text: with "one" or "two", text itself would answer."""
 
 
 @dataclass(frozen=True)

@@ -240,14 +240,19 @@ def peak_learning_rate(hidden_size: int) -> float:
 
 
 def tiny() -> PretrainRecipe:
-    """For the demo's small world: half a million weights, a minute or two on two cores."""
+    """The whole course in minutes on two cores: 0.6 million weights, six gated stages from 32 to 512 tokens.
+
+    Rows begin at 32 tokens because a model this small learns to look a fact up in them within 200 steps, and
+    in rows of 64 or 128 not in 1,400.
+    """
     return PretrainRecipe(
         name="tiny",
         vocabulary_size=1024,
         model=ModelRecipe(num_layers=2, hidden_size=128),
-        initial=StageRecipe(num_steps=1400, num_rows=8, sequence_length=128),
-        long_context=StageRecipe(num_steps=50, num_rows=4, sequence_length=256),
-        annealing=StageRecipe(num_steps=150, num_rows=4, sequence_length=256),
+        initial=StageRecipe(num_steps=1400, num_rows=32, sequence_length=32),
+        long_context=StageRecipe(num_steps=10, num_rows=2, sequence_length=512),
+        annealing=StageRecipe(num_steps=150, num_rows=2, sequence_length=512),
+        gates=GateRecipe(check_every=10, max_steps=200, recall_fraction=0.25),
         learning_rate=peak_learning_rate(128),
         warmup_steps=50,
         # A tenth, not the paper's hundredth: 200 steps at a hundredth of the peak change nothing.

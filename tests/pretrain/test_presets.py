@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.constants import CONSTANTS
+from pretrain.constants import CONSTANTS, constants_table
 from pretrain.dry_run import dry_run, main, plan_from
 from pretrain.launch_files import write_launch_files
 from pretrain.memory import num_weights
@@ -48,6 +48,11 @@ def test_every_constant_with_a_rule_follows_it(name: str) -> None:
     for constant in CONSTANTS:
         if constant.expected is not None:
             assert constant.of(plan) == pytest.approx(constant.expected(plan)), constant.name
+
+
+def test_the_page_has_the_table_that_the_rules_give() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    assert "\n".join(constants_table(plan_named("tiny"))) in page
 
 
 def changed(plan: TrainingPlan, **mesh: int) -> TrainingPlan:
