@@ -16,6 +16,7 @@ from annotation.records import Strength
 
 NUM_SHOWN = 5
 """Rows of a list of choices before it scrolls."""
+DAYS = ("from", "to")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -33,9 +34,10 @@ class FilterForm(forms.Form):
             ("reason", _("Reasons"), _named(choices.reasons)),
             ("safety", _("Unsafe"), _named(choices.safety)),
         ]
+        longest = max(len(values) for _name, _label, values in lists)
+        size = min(max(longest, 2), NUM_SHOWN)
         for name, label, values in lists:
             if values:
-                size = min(max(len(values), 2), NUM_SHOWN)
                 self.fields[name] = forms.MultipleChoiceField(
                     label=label,
                     choices=values,
@@ -47,6 +49,14 @@ class FilterForm(forms.Form):
             label=_("From"), required=False, widget=forms.DateInput(attrs=day)
         )
         self.fields["to"] = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs=day))
+
+    def lists(self) -> list[forms.BoundField]:
+        """Those to choose from, all of one height."""
+        return [field for field in self if field.name not in DAYS]
+
+    def days(self) -> list[forms.BoundField]:
+        """From and to."""
+        return [self[name] for name in DAYS]
 
 
 class ExportForm(forms.Form):
