@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from annotation.judging_words import STRENGTHS
 from annotation.models import Assignment, Comparison, Flag, Judgement, Membership, Project, Prompt
 from annotation.permissions import projects_of
@@ -157,6 +157,20 @@ def flagged(project: Project) -> QuerySet[Flag]:
         .select_related("comparison__left", "comparison__right", "annotator")
         .order_by("pk")
     )
+
+
+def skip_reasons(comparison_ids: Sequence[int]) -> dict[int, list[tuple[User, str]]]:
+    """By comparison: who skipped it and why, the first first; those who gave no reason are left out."""
+    skipped = AuditEntry.objects.filter(
+        action="comparison.skip",
+        subject_type="annotation.comparison",
+        subject_id__in=[str(pk) for pk in comparison_ids],
+    ).select_related("actor")
+    found: dict[int, list[tuple[User, str]]] = {}
+    for entry in skipped.order_by("pk"):
+        if entry.actor is not None and entry.data.get("reason"):
+            found.setdefault(int(entry.subject_id), []).append((entry.actor, entry.data["reason"]))
+    return found
 
 
 def _in_records(judgements: QuerySet[Judgement]) -> QuerySet[Judgement]:

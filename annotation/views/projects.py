@@ -19,7 +19,14 @@ from accounts.errors import AccordError
 from accounts.models import Role, User
 from accounts.services import user_create
 from annotation.conflicts import num_conflicts
-from annotation.figures.overview import breakdown, flagged, members, project_overviews, state_counts
+from annotation.figures.overview import (
+    breakdown,
+    flagged,
+    members,
+    project_overviews,
+    skip_reasons,
+    state_counts,
+)
 from annotation.forms.projects import MemberForm, NewProjectForm, ProjectForm, PromptsForm
 from annotation.import_settings import import_limits
 from annotation.importing.prompts import read_prompts
@@ -165,7 +172,10 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def project_flagged(request: HttpRequest, slug: str) -> HttpResponse:
     """Comparisons that somebody flagged, for a reviewer to decide about."""
     project = project_for(signed_in(request), slug, REVIEW)
-    context = {**project_frame(request, project), "flags": flagged(project)}
+    flags = list(flagged(project))
+    reasons = skip_reasons([flag.comparison_id for flag in flags])
+    told = [(flag, reasons.get(flag.comparison_id, [])) for flag in flags]
+    context = {**project_frame(request, project), "flags": told}
     return render(request, "annotation/project_flagged.html", context)
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Role, User
 from annotation.models import Assignment, Comparison, Project
 from annotation.services import comparison_ahead, comparison_next, flag_resolve
 from annotation.services.administration import membership_remove
@@ -143,14 +143,20 @@ def test_what_everyone_has_skipped_goes_to_a_reviewer_who_can_hand_it_out_again(
     project = make_project()
     comparison = make_comparison(project, "Why?")
     ann, bob = (Annotator(make_annotator(project, name)) for name in ("ann", "bob"))
+    client = Client()
     for round_number in range(2):
         for person, state in ((ann, "open"), (bob, "flagged")):
             handed = person.next(project)
             path = f"/comparisons/{handed['id']}/skip"
-            assert person.call("POST", path, {"lease": handed["lease"]}).status == 204
+            body = {"lease": handed["lease"], "reason": f"too long for {person.user.username}"}
+            assert person.call("POST", path, body).status == 204
             comparison.refresh_from_db()
             assert comparison.state == state
         assert comparison.flags.get().get_reason_display() == "skipped by everyone"
+        client.force_login(make_annotator(project, f"reviewer{round_number}", Role.REVIEWER))
+        page = client.get(f"/projects/{project.slug}/flagged/").content.decode()
+        assert "too long for ann" in page and "too long for bob" in page
+        project.memberships.filter(role=Role.REVIEWER).delete()
         if round_number == 0:
             flag_resolve(comparison, keep=True, actor=ann.user)
 
