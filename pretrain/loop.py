@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import FrameType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -33,6 +34,7 @@ from pretrain.processes import any_of, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
 from pretrain.sharding import call, clip, gathered, load_optimizer, load_weights, total_norm, weights_of
+from pretrain.spikes import MOST_IN_A_ROW, SpikeMemory
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -96,16 +98,19 @@ def train(
     learning_rate_at: Callable[[int], float] | None = None,
     after_step: Callable[[int], None] | None = None,
     course: Course | None = None,
+    name_batch: Callable[[int], str] | None = None,
 ) -> LoopResult:
     """Train `model` in place for `config.num_steps` steps, going on from the run folder's checkpoint.
 
     `batch_at(step)` gives the microbatches of step 0, 1, …. `learning_rate_at(step)` replaces the
     config's schedule (stages). `after_step(num_done)` is called after each update, before any checkpoint
     of it, and may be called again for a step that a crash undid. `course` decides on the way how long the
-    training lasts, before `after_step`, in place of `config.num_steps`.
+    training lasts, before `after_step`, in place of `config.num_steps`. `name_batch(step)` says in words what
+    a step read, where it is skipped as a spike (`config.spike_factor`).
 
     Raises NotFinite when the loss is no longer a number, ProgramError when the checkpoint is of another
-    configuration, and after a checkpoint when the course holds the training.
+    configuration or too many steps in a row are spikes, and after a checkpoint when the course holds the
+    training.
     Exits with 143 after a checkpoint when the process is told to stop (SIGTERM).
     """
     return train_with(
@@ -116,6 +121,7 @@ def train(
         learning_rate_at=learning_rate_at,
         after_step=after_step,
         course=course,
+        name_batch=name_batch,
     )
 
 
@@ -128,6 +134,7 @@ def train_with(
     learning_rate_at: Callable[[int], float] | None = None,
     after_step: Callable[[int], None] | None = None,
     course: Course | None = None,
+    name_batch: Callable[[int], str] | None = None,
 ) -> LoopResult:
     """What `train` does, with the engine's model, gradients and checkpoints."""
     keep_freed_memory()
@@ -145,8 +152,13 @@ def train_with(
             rate = rate_at(state.step)
             optimizer.zero_grad(set_to_none=True)
             metrics = engine.gradients(batch_at(state.step), config)
-            update(engine.model, engine.gradient_norm, optimizer, metrics, rate, config)
+            spikes = SpikeMemory(**state.norms)
+            limit = spikes.limit(config.spike_factor)
+            update(engine.model, engine.gradient_norm, optimizer, metrics, rate, config, limit)
             check_finite(metrics, state.step, rate)
+            if config.spike_factor is not None:
+                judge_norm(spikes, metrics, limit, state.step, name_batch, folder)
+                state.norms = asdict(spikes)
             before, now = now, time.perf_counter()
             state.add(metrics, now - before, course.num_steps)
             state.memory = course.after_step(state.step)
@@ -237,14 +249,16 @@ def update(
     metrics: dict[str, float],
     learning_rate: float,
     config: LoopConfig,
+    limit: float = math.inf,
 ) -> None:
-    """Clip the gradients and let the optimizer use them; adds `grad_norm` to the metrics."""
+    """Clip the gradients and let the optimizer use them, unless their norm is above `limit`; adds `grad_norm`
+    to the metrics."""
     trained = [weight for weight in model.parameters() if weight.grad is not None]
     grad_norm = norm_of([weight.grad for weight in trained])
     clip([weight.grad for weight in trained], config.max_grad_norm, grad_norm)
     metrics["grad_norm"] = grad_norm.item()
     # An update with a gradient that is no number would spoil the weights: the caller raises instead.
-    if math.isfinite(metrics["grad_norm"]):
+    if math.isfinite(metrics["grad_norm"]) and metrics["grad_norm"] <= limit:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
@@ -259,6 +273,34 @@ def check_finite(metrics: dict[str, float], step: int, learning_rate: float) -> 
                 f"start again with a lower learning rate (it was {learning_rate:.2g}).",
                 step,
             )
+
+
+def judge_norm(
+    spikes: SpikeMemory,
+    metrics: dict[str, float],
+    limit: float,
+    step: int,
+    name_batch: Callable[[int], str] | None,
+    folder: RunFolder,
+) -> None:
+    """Take in the step's gradient norm; say it where the step was skipped, and count it in the metrics.
+
+    Raises ProgramError when too many in a row were.
+    """
+    norm = metrics["grad_norm"]
+    skipped = norm > limit
+    spikes.add(norm, skipped=skipped)
+    metrics["skipped_steps"] = float(skipped)
+    if not skipped:
+        return
+    read = "" if name_batch is None else f" The batch read {name_batch(step)}."
+    sentence = f"Step {step + 1} has a gradient norm of {norm:.3g}, above {limit:.3g}"
+    if spikes.num_in_a_row >= MOST_IN_A_ROW:
+        raise ProgramError(
+            f"{sentence}, like the {spikes.num_in_a_row - 1} before it: start again with a lower learning "
+            f"rate or a larger spike_factor.{read}"
+        )
+    folder.warn(f"{sentence}: it was skipped.{read}")
 
 
 class WholeEngine(Generic[B]):
@@ -331,7 +373,10 @@ def load_checkpoint(
 
 def fingerprint(config: LoopConfig) -> dict[str, Any]:  # Any: the fields' own types
     """The fields that change the numbers: a checkpoint goes on only under the same ones."""
-    return config.model_dump(exclude={"checkpoint_seconds", "log_every"})
+    fields = config.model_dump(exclude={"checkpoint_seconds", "log_every"})
+    if config.spike_factor is None:  # as checkpoints of before there was one have it
+        del fields["spike_factor"]
+    return fields
 
 
 @contextmanager

@@ -31,6 +31,9 @@ class LoopConfig(ProgramConfig):
     """On matrices only: never on norms and biases."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    spike_factor: float | None = Field(default=None, gt=1)
+    """A step whose gradient norm is more than so many times the running mean of those before is skipped, and
+    ten in a row end the training; None skips none."""
     precision: Literal["fp32", "bf16", "pure_bf16"] = "fp32"
     """bf16: autocast over fp32 weights. pure_bf16: the weights of the model given are bf16."""
     checkpoint_seconds: float = Field(default=300, gt=0)
@@ -104,6 +107,8 @@ class LoopState:
     was known. None before it, and in checkpoints of trainings of a known length that do not say."""
     memory: dict[str, Any] = field(default_factory=dict)  # Any: plain values
     """What the training's course has decided."""
+    norms: dict[str, Any] = field(default_factory=dict)  # Any: the fields of SpikeMemory
+    """What tells a spike."""
 
     def add(self, metrics: dict[str, float], seconds: float, num_steps: int) -> None:
         """Take in one step of `num_steps`."""

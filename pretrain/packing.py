@@ -61,6 +61,7 @@ class TokenData:
         self._pad_id = pad_id
         self._tokens_N = np.concatenate([np.asarray(document, dtype=np.int64) for document in documents])
         self._starts_N = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        self._ends = np.cumsum(lengths)
 
     @property
     def tokens_N(self) -> np.ndarray:
@@ -75,10 +76,22 @@ class TokenData:
         A window begins at its document's start where that is less than a window away, so short documents
         are always seen from their beginning.
         """
+        windows_B = self._windows(seed, step, num_rows, sequence_length)
+        return self._batches(windows_B, sequence_length, rows_per_microbatch)
+
+    def documents(self, *, seed: int, step: int, num_rows: int, sequence_length: int) -> list[int]:
+        """Which documents the windows of `random_batch` read, by their numbers, each once, in order."""
+        windows_B = self._windows(seed, step, num_rows, sequence_length)
+        lasts_B = np.minimum(windows_B + sequence_length, self.num_tokens) - 1
+        firsts, lasts = (np.searchsorted(self._ends, places, side="right") for places in (windows_B, lasts_B))
+        numbers = (range(first, last + 1) for first, last in zip(firsts, lasts, strict=True))
+        return sorted({int(number) for row in numbers for number in row})
+
+    def _windows(self, seed: int, step: int, num_rows: int, sequence_length: int) -> np.ndarray:
+        """Where the rows of a step begin (B)."""
         places_B = np.random.default_rng((seed, step)).integers(self.num_tokens, size=num_rows)
         starts_B = self._starts_N[places_B]
-        windows_B = np.where(places_B - starts_B < sequence_length, starts_B, places_B)
-        return self._batches(windows_B, sequence_length, rows_per_microbatch)
+        return np.where(places_B - starts_B < sequence_length, starts_B, places_B)
 
     def whole_batches(self, *, sequence_length: int, num_rows: int, max_rows: int) -> Iterator[TokenBatch]:
         """Windows over the stream from its beginning, for evaluation, at most `max_rows` of them.

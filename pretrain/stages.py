@@ -41,6 +41,7 @@ def loop_config(config: PretrainConfig) -> LoopConfig:
         weight_decay=recipe.weight_decay,
         beta2=recipe.beta2,
         max_grad_norm=recipe.max_grad_norm,
+        spike_factor=recipe.spike_factor,
         precision=recipe.precision,
         checkpoint_seconds=config.checkpoint_seconds,
         log_every=config.log_every,

@@ -27,6 +27,7 @@ from pretrain.packed.attention import use_planned_attention
 from pretrain.packing import TokenBatch, TokenData
 from pretrain.recall import RecallTask
 from pretrain.run import RunFolder, program_main
+from pretrain.spikes import named
 from pretrain.stages import (
     TextRows,
     batches,
@@ -101,6 +102,19 @@ def train_stages(training: Training) -> LoopResult:
             if drawn:
                 folder.metrics(num_done, **drawn)
 
+    def name_batch(step: int) -> str:
+        """By numbers among the training documents where rows come from random places."""
+        if mixed is not None:
+            return f"tokens {mixed.tokens_before(step)} and on of the mix"
+        stage = course.stage_at(step).recipe
+        numbers = text.documents(
+            seed=config.seed,
+            step=step,
+            num_rows=num_text_rows(config.recipe.gates, stage),
+            sequence_length=stage.sequence_length,
+        )
+        return f"{len(numbers)} documents: {named(numbers)} of those trained on"
+
     trained = train(
         model=training.model,
         batch_at=batches(config, rows_of, course, task),
@@ -110,6 +124,7 @@ def train_stages(training: Training) -> LoopResult:
         learning_rate_at=course.learning_rate_at,
         after_step=after_step,
         course=course,
+        name_batch=name_batch,
     )
     if mixed is not None:  # also where nothing was left to train: the ledger is of what was really drawn
         mixed.keep(folder, trained.num_steps, trained.num_steps)

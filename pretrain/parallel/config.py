@@ -35,6 +35,8 @@ class ParallelConfig(ProgramConfig):
     weight_decay: float = Field(default=0.1, ge=0)
     beta2: float = Field(default=0.95, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    spike_factor: float | None = Field(default=None, gt=1)
+    """A step whose gradient norm is more than so many times the running mean is skipped; None skips none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: products in bf16 over fp32 weights."""
     num_threads: int = Field(default=1, ge=1)

@@ -25,11 +25,9 @@ from pretrain.parallel.plan import check_plan
 from pretrain.parallel.schedule import Reading
 from pretrain.processes import is_first, process_group, wait_for_all
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
+from pretrain.spikes import named
 from pretrain.stream import Rows, TokenStream
 from pretrain.training_data import encode
-
-NAMED = 5
-"""Documents that an error names."""
 
 
 def main_together(config: ParallelConfig, folder: RunFolder) -> None:
@@ -68,6 +66,11 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
             drawn = ledger_rows(stream, reading.tokens_before(num_done))
             folder.metrics(num_done, **{f"drawn_{line['source']}": line["tokens"] for line in drawn})
 
+    def name_batch(step: int) -> str:
+        first = reading.tokens_before(step)
+        numbers = stream.documents(first, reading.phase_at(step).tokens_per_step)
+        return f"tokens {first} and on, of {len(numbers)} documents: {named(numbers)} of the corpus"
+
     try:
         trained = train_with(
             engine,
@@ -76,15 +79,10 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
             folder=folder,
             learning_rate_at=reading.learning_rate_at,
             after_step=after_step,
+            name_batch=name_batch,
         )
     except NotFinite as error:
-        first = reading.tokens_before(error.step)
-        numbers = stream.documents(first, reading.phase_at(error.step).tokens_per_step)
-        named = ", ".join(str(number + 1) for number in numbers[:NAMED])
-        raise ProgramError(
-            f"{error} The batch read tokens {first} and on, of {len(numbers)} documents: numbers {named}"
-            f"{' and more' if len(numbers) > NAMED else ''} of the corpus."
-        ) from error
+        raise ProgramError(f"{error} The batch read {name_batch(error.step)}.") from error
     if not is_first():
         return
     whole = make_model(config.model, encoder, length, config.seed)
@@ -133,6 +131,7 @@ def loop_config(config: ParallelConfig, num_steps: int) -> LoopConfig:
         weight_decay=config.weight_decay,
         beta2=config.beta2,
         max_grad_norm=config.max_grad_norm,
+        spike_factor=config.spike_factor,
         precision=config.precision,
         checkpoint_seconds=config.checkpoint_seconds,
         log_every=config.log_every,

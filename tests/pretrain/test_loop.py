@@ -212,3 +212,74 @@ def test_training_overfits_ten_examples(tmp_path: Path) -> None:
         folder=RunFolder(tmp_path),
     )
     assert result.final["loss"] < 1e-3
+
+
+def spiky_batch_at(step: int) -> list[Batch]:
+    """Batches of which that of step 30 has inputs a thousand times too large."""
+    ((inputs, targets, num_examples),) = batch_at(step)
+    return [
+        (inputs * (1000.0 if step == 30 else 1.0), targets * (1000.0 if step == 30 else 1.0), num_examples)
+    ]
+
+
+SPIKY = CONFIG.model_copy(update={"num_steps": 40, "spike_factor": 20.0})
+
+
+def train_on_spikes(
+    folder: Path,
+    model: nn.Module,
+    config: LoopConfig = SPIKY,
+    batches: Callable[[int], list[Batch]] = spiky_batch_at,
+    after: Callable[[int], None] | None = None,
+) -> LoopResult:
+    return train(
+        model=model,
+        batch_at=batches,
+        loss=squared_error,
+        config=config,
+        folder=RunFolder(folder),
+        after_step=after,
+        name_batch=lambda step: f"document {step + 1}",
+    )
+
+
+def test_a_spike_is_skipped_counted_and_its_documents_named(tmp_path: Path) -> None:
+    model = make_model()
+    kept: dict[int, dict[str, Tensor]] = {}
+
+    def keep(step: int) -> None:
+        kept[step] = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+    result = train_on_spikes(tmp_path, model, after=keep)
+    assert result.totals["skipped_steps"] == 1
+    assert all(torch.equal(kept[31][name], weight) for name, weight in kept[30].items())
+    assert any(not torch.equal(kept[32][name], weight) for name, weight in kept[31].items())
+    told = (tmp_path / "metrics.jsonl").read_text()
+    assert "Step 31 has a gradient norm of" in told
+    assert "it was skipped. The batch read document 31." in told
+
+
+@pytest.mark.parametrize("cut", [25, 31, 33])
+def test_a_run_with_spikes_cut_off_goes_on_to_bitwise_the_same_weights(tmp_path: Path, cut: int) -> None:
+    whole = make_model()
+    expected = train_on_spikes(tmp_path / "whole", whole)
+
+    def fail(step: int) -> None:
+        if step == cut:
+            raise PowerCutError
+
+    frequent = SPIKY.model_copy(update={"checkpoint_seconds": 1e-9})
+    with pytest.raises(PowerCutError):
+        train_on_spikes(tmp_path / "cut", make_model(), frequent, after=fail)
+    resumed = make_model()
+    result = train_on_spikes(tmp_path / "cut", resumed, frequent)
+    assert same_weights(whole, resumed)
+    assert result.totals == expected.totals
+
+
+def test_spikes_without_end_stop_the_training_with_a_sentence(tmp_path: Path) -> None:
+    def always_after_30(step: int) -> list[Batch]:
+        return spiky_batch_at(30 if step >= 30 else step)
+
+    with pytest.raises(ProgramError, match="like the 9 before it: start again with a lower learning rate"):
+        train_on_spikes(tmp_path, make_model(), batches=always_after_30)

@@ -128,3 +128,12 @@ def test_the_loss_is_the_mean_over_the_documents_tokens_however_it_is_split(mode
     (both,) = data.random_batch(seed=1, step=1, num_rows=4, sequence_length=16, rows_per_microbatch=4)
     shares = sum(next_token_loss(model, half)[0] for half in halves)
     torch.testing.assert_close(shares, next_token_loss(model, both)[0])
+
+
+def test_the_documents_of_a_step_are_those_its_windows_read() -> None:
+    documents = [[10 * number + place for place in range(6)] for number in range(1, 30)]
+    data = TokenData(documents, PAD)
+    for step in range(20):
+        (batch,) = data.random_batch(seed=3, step=step, num_rows=2, sequence_length=16, rows_per_microbatch=2)
+        read = {int(token) // 10 - 1 for token in batch.input_ids_BT.flatten() if token != PAD}
+        assert data.documents(seed=3, step=step, num_rows=2, sequence_length=16) == sorted(read)
