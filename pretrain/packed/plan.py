@@ -110,7 +110,7 @@ def _plan(rows: Sequence[RowSpans], longest: int) -> AttentionPlan:
     segments: list[Segment] = []
     short_rows: list[ShortRows] = []
     group: list[RowSpans] = []  # short rows that follow each other
-    num_queries = group_first = 0
+    num_queries = group_first = group_width = 0
 
     def end_group() -> None:
         if any(span.num_read for row in group for span in row):
@@ -119,12 +119,13 @@ def _plan(rows: Sequence[RowSpans], longest: int) -> AttentionPlan:
 
     for row in rows:
         length = row[-1].after - row[0].first
-        width = max([length, *(other[-1].after - other[0].first for other in group)])
+        width = max(length, group_width) if group else length
         if group and (length > SHORT or (len(group) + 1) * width**2 > SHORT_SCORES):
             end_group()
         if length <= SHORT:
             if not group:
-                group_first = num_queries
+                group_first, group_width = num_queries, 0
+            group_width = max(length, group_width)
             group.append(row)
         else:
             segments += row_segments(row, num_queries)
