@@ -15,7 +15,7 @@ class PretrainConfig(ProgramConfig):
 
     Beside its outputs the program leaves `tokenizer/` and `refused.jsonl` (rows of the corpus that were
     left out) in the run folder. Result: {"num_parameters", "vocabulary_size", "num_steps", "num_tokens",
-    "seconds", "loss", "holdout_loss", "holdout_loss_before_annealing", "characters_per_token",
+    "flops", "seconds", "loss", "holdout_loss", "holdout_loss_before_annealing", "characters_per_token",
     "corpus": {"files", "documents", "holdout_documents", "refused", "tokens"},
     "ledger": [{"source", "tokens", "epochs"}]}. Losses are nats per token; the ledger is a mix's.
     Each model's folder has `data.json`: files by hash, tokenizer, mix and ledger (`pretrain.manifest`).

@@ -30,11 +30,12 @@ from pretrain.heap import keep_freed_memory
 from pretrain.loop_state import Course, FixedCourse, LoopState, Reporter, add_up
 from pretrain.loop_state import LoopConfig as LoopConfig
 from pretrain.loop_state import LoopResult as LoopResult
-from pretrain.processes import any_of, own_places, summed
+from pretrain.processes import any_of, num_processes, own_places, summed
 from pretrain.rounded_adamw import RoundedAdamW
 from pretrain.run import EXIT_TERMINATED, ProgramError, RunFolder
 from pretrain.sharding import call, clip, gathered, load_optimizer, load_weights, total_norm, weights_of
 from pretrain.spikes import MOST_IN_A_ROW, SpikeMemory
+from pretrain.utilisation import Utilisation
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -42,7 +43,8 @@ B_contra = TypeVar("B_contra", contravariant=True)
 
 LossFunction = Callable[[nn.Module, B], tuple[Tensor, dict[str, float]]]
 """This microbatch's share of the step's loss (normalisers over the whole step are already in the
-microbatch), and additive shares of the step's metrics. A metric `num_tokens` gives tokens per second."""
+microbatch), and additive shares of the step's metrics. A metric `num_tokens` gives tokens per
+second, one `flops` model FLOPs utilisation."""
 
 
 class Microbatches(Protocol[B_co]):
@@ -145,7 +147,8 @@ def train_with(
     course = course or FixedCourse(config.num_steps)
     course.restore(state.memory)
     rate_at = learning_rate_at or (lambda step: scheduled_learning_rate(step, config))
-    reporter = Reporter(folder, config, state.step, course.num_steps)
+    utilisation = Utilisation(next(engine.model.parameters()).device, config.precision, num_processes())
+    reporter = Reporter(folder, config, state.step, course.num_steps, utilisation)
     last = now = time.perf_counter()
     with termination_flag() as terminated:
         while state.step < course.num_steps and course.held is None:

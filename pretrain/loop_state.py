@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from pretrain.run import ProgramConfig, RunFolder
+from pretrain.utilisation import Utilisation
 
 PROGRESS_SECONDS = 1.0
 
@@ -132,9 +133,12 @@ class LoopState:
 class Reporter:
     """Adds up metrics and tells them and the progress to the run folder at their times."""
 
-    def __init__(self, folder: RunFolder, config: LoopConfig, step: int, num_steps: int) -> None:
+    def __init__(
+        self, folder: RunFolder, config: LoopConfig, step: int, num_steps: int, utilisation: Utilisation
+    ) -> None:
         self._folder = folder
         self._config = config
+        self._utilisation = utilisation
         self._started = self._spoke = time.perf_counter()
         self._num_steps = 0
         self._sums: dict[str, float] = {}
@@ -152,6 +156,9 @@ class Reporter:
             means["steps_per_second"] = self._num_steps / seconds
             if "num_tokens" in self._sums:
                 means["tokens_per_second"] = self._sums["num_tokens"] / seconds
+            mfu = self._utilisation.mfu(self._sums["flops"], seconds) if "flops" in self._sums else None
+            if mfu is not None:
+                means["mfu"] = mfu
             self._folder.metrics(step, learning_rate=learning_rate, **means)
             self._started, self._num_steps, self._sums = now, 0, {}
         if now - self._spoke >= PROGRESS_SECONDS or finished:

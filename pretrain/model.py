@@ -16,6 +16,7 @@ from pretrain.packed.attention import attends_by_plan
 from pretrain.packed.head import head_logprobs
 from pretrain.packing import NO_TARGET, TokenBatch
 from pretrain.recipe import ModelRecipe
+from pretrain.utilisation import training_flops
 
 
 def make_model(recipe: ModelRecipe, encoder: DialogEncoder, max_length: int, seed: int) -> nn.Module:
@@ -54,7 +55,8 @@ def next_token_loss(model: nn.Module, batch: TokenBatch) -> tuple[Tensor, dict[s
     has_target_M = targets_M != NO_TARGET
     logprobs_M = head_logprobs(model.lm_head, hidden_states(model, batch), targets_M.clamp_min(0))
     total = -(logprobs_M * has_target_M).sum()
-    return total / max(1, batch.num_targets), {"num_tokens": float(has_target_M.sum())}
+    flops = training_flops(model.config, batch.position_ids_BT)
+    return total / max(1, batch.num_targets), {"num_tokens": float(has_target_M.sum()), "flops": flops}
 
 
 def hidden_states(model: nn.Module, batch: TokenBatch) -> Tensor:

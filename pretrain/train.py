@@ -166,6 +166,7 @@ def result_of(
         "vocabulary_size": data.encoder.vocabulary_size,
         "num_steps": trained.num_steps,
         "num_tokens": int(trained.totals["num_tokens"]),
+        "flops": trained.totals["flops"],
         "seconds": round(trained.seconds, 1),
         "loss": trained.final["loss"],
         "characters_per_token": data.characters_per_token,

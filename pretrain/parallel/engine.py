@@ -24,6 +24,7 @@ from pretrain.parallel.stage import Stage, make_stage
 from pretrain.processes import summed
 from pretrain.sharding import local_part
 from pretrain.stream import Rows
+from pretrain.utilisation import training_flops
 
 Pipeline: TypeAlias = "Schedule1F1B | ScheduleInterleaved1F1B"
 
@@ -36,7 +37,7 @@ class MeshEngine:
         plan = mesh.plan
         self._mesh = mesh
         self._store = store
-        self._hidden_size = whole.config.hidden_size
+        self._config = whole.config
         layers = layers_of_stages(len(whole.model.layers), plan.num_stages)
         # Interleaved stages go round the pipeline, so that neighbours in depth are neighbours in rank.
         self._places = range(mesh.pipeline_rank, plan.num_stages, plan.pipeline)
@@ -55,7 +56,8 @@ class MeshEngine:
         with self._context(config):
             losses = self._pipelined(own) if self._mesh.plan.pipeline > 1 else self._one_stage(own)
         told = sum(loss.item() for loss in losses) if self._mesh.tells_loss else 0.0
-        return {**summed({"loss": told}), "num_tokens": float(rows.num_targets)}
+        flops = training_flops(self._config, rows.position_ids_RT)
+        return {**summed({"loss": told}), "num_tokens": float(rows.num_targets), "flops": flops}
 
     def gradient_norm(self, gradients: list[DTensor]) -> Tensor:
         """The norm over the gradients of all stages."""
@@ -151,7 +153,7 @@ class MeshEngine:
         plan, device = self._mesh.plan, self._mesh.device
         num_rows = plan.rows_per_microbatch
         hidden = torch.empty(
-            num_rows, length // plan.tensor, self._hidden_size, device=device, requires_grad=True
+            num_rows, length // plan.tensor, self._config.hidden_size, device=device, requires_grad=True
         )
         tokens = torch.empty(num_rows, length, dtype=torch.int64, device=device)
         loss = torch.empty((), device=device, requires_grad=True)
