@@ -33,7 +33,7 @@ class Memory:
     activations: int
     """Of all microbatches under way, the mask apart."""
     mask: int
-    """What attention keeps of who may see whom: a matrix in each layer."""
+    """What attention keeps of who may see whom: a matrix in each layer, or in the one computed again."""
 
     @property
     def total(self) -> int:
@@ -98,14 +98,23 @@ def rank_memory(
 
     own_tokens = plan.rows_per_microbatch * length // plan.context
     under_way = in_flight(plan, pipeline_rank, num_microbatches)
-    per_layer = layer_bytes(model, plan, precision)
+    layer_tokens = layer_bytes(model, plan, precision)
     outside = outside_bytes(model, vocabulary_size, plan, precision) if is_last else 0
+    masked = mask_bytes(plan, length, precision)
+    if plan.recompute_activations:
+        # The head is done with when the first layer is computed again.
+        kept = under_way * num_layers * input_bytes(model, plan) + max(layer_tokens, outside)
+        # Beside the numbers that are added to the scores, the truth values that they are made of.
+        masked += masked / element_size(precision)
+    else:
+        kept = under_way * num_layers * layer_tokens + outside
+        masked *= under_way * num_layers
     return Memory(
         parameters=FP32 * (weights // num_shards + gathered),
         gradients=FP32 * (weights // num_shards + whole_gradients),
         optimizer=MOMENTS * FP32 * (weights // num_shards),
-        activations=round(own_tokens * (under_way * num_layers * per_layer + outside)),
-        mask=round(own_tokens * under_way * num_layers * mask_bytes(plan, length, precision)),
+        activations=round(own_tokens * kept),
+        mask=round(own_tokens * masked),
     )
 
 
@@ -130,6 +139,11 @@ def layer_bytes(model: ModelRecipe, plan: ParallelPlan, precision: Precision) ->
     rest = query_output + 4 * size * model.ffn_size + 4 * model.num_heads
     far = plan.context + 0.5 if plan.context > 1 else 1.0
     return gathered_inputs + (norms + keys_values * far + rest) / plan.tensor
+
+
+def input_bytes(model: ModelRecipe, plan: ParallelPlan) -> float:
+    """What is kept of a token where a layer is computed again: the fp32 hidden state that goes into it."""
+    return FP32 * model.hidden_size / plan.tensor
 
 
 def outside_bytes(

@@ -208,7 +208,7 @@ def llama(
 
 def llama_405b() -> TrainingPlan:
     """Llama 3 405B: 15.6T tokens, meshes of the paper's table 4."""
-    first = ParallelPlan(tensor=8, pipeline=16, data=64)
+    first = ParallelPlan(tensor=8, pipeline=16, data=64, recompute_activations=True)
     return llama(
         "405b",
         layers=126,
@@ -216,15 +216,19 @@ def llama_405b() -> TrainingPlan:
         feed_forward=53_248,
         learning_rate=8e-5,
         num_tokens=15_600 * BILLION,
-        short_meshes=(first, first, ParallelPlan(tensor=8, pipeline=16, data=128)),
-        long_mesh=ParallelPlan(tensor=8, context=16, pipeline=16, data=8),
-        inferred=("lengths between 8K and 128K", "tokens of each long-context stage"),
+        short_meshes=(first, first, first.model_copy(update={"data": 128})),
+        long_mesh=first.model_copy(update={"context": 16, "data": 8}),
+        inferred=(
+            "lengths between 8K and 128K",
+            "tokens of each long-context stage",
+            "activations computed again (the paper kept those of rows of 8K)",
+        ),
     )
 
 
 def llama_70b() -> TrainingPlan:
     """Llama 3 70B: shape and peak rate are the paper's."""
-    mesh = ParallelPlan(tensor=8, pipeline=4, data=64)
+    mesh = ParallelPlan(tensor=8, pipeline=4, data=64, recompute_activations=True)
     return llama(
         "70b",
         layers=80,
@@ -233,8 +237,11 @@ def llama_70b() -> TrainingPlan:
         learning_rate=1.5e-4,
         num_tokens=15 * TRILLION,
         short_meshes=(mesh,) * 3,
-        long_mesh=ParallelPlan(tensor=8, context=16, pipeline=4, data=4),
-        inferred=("meshes", "batches, warm-up and long context (the largest size's)"),
+        long_mesh=mesh.model_copy(update={"context": 16, "data": 4}),
+        inferred=(
+            "meshes, with activations computed again",
+            "batches, warm-up and long context (the largest size's)",
+        ),
     )
 
 

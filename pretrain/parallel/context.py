@@ -9,6 +9,7 @@ Shapes: B rows, H query heads, K key-value heads, T tokens of a row in this proc
 S = tokens of the whole row, D head size, N processes of the context group.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,25 @@ CONTEXT_ATTENTION = "accord_context"
 
 @dataclass(frozen=True)
 class Visible:
-    """What the tokens of this process may see, the same for all layers."""
+    """What the tokens of this process may see, the same for all layers.
 
-    masks: tuple[Tensor, ...]
-    """For each chunk of this process (B, 1, C, tokens up to the chunk's end): True where it may look."""
+    Masks are built by each layer anew: kept, they would be by far the largest part of long rows.
+    """
+
+    starts_BT: Tensor
+    """The place in its row at which a token's document starts."""
+    chunks: tuple[range, ...]
+    """The places of this process's tokens in the row, in their order."""
     group: dist.ProcessGroup | None
     """Who holds the rest of the rows; None where this process has them whole."""
+
+    def masks(self) -> Iterator[Tensor]:
+        """For each chunk (B, 1, C, tokens up to the chunk's end): True where it may look."""
+        sizes = [len(chunk) for chunk in self.chunks]
+        for chunk, starts_BC in zip(self.chunks, self.starts_BT.split(sizes, 1), strict=True):
+            keys_S = torch.arange(chunk.stop, device=starts_BC.device)
+            own_C1 = torch.arange(chunk.start, chunk.stop, device=starts_BC.device)[:, None]
+            yield ((keys_S <= own_C1) & (keys_S >= starts_BC[:, :, None]))[:, None]
 
 
 def own_tokens(length: int, num_processes: int, rank: int) -> Tensor:
@@ -45,16 +59,6 @@ def own_chunks(length: int, num_processes: int, rank: int) -> list[range]:
         return [range(length)]
     size = length // (2 * num_processes)
     return [range(place * size, (place + 1) * size) for place in (rank, 2 * num_processes - 1 - rank)]
-
-
-def visible_in(starts_BT: Tensor, chunks: list[range], group: dist.ProcessGroup | None) -> Visible:
-    """What may be seen, from where in its row each token's document starts."""
-    masks = []
-    for chunk, starts_BC in zip(chunks, starts_BT.split([len(chunk) for chunk in chunks], 1), strict=True):
-        keys_S = torch.arange(chunk.stop, device=starts_BT.device)
-        own_C1 = torch.arange(chunk.start, chunk.stop, device=starts_BT.device)[:, None]
-        masks.append(((keys_S <= own_C1) & (keys_S >= starts_BC[:, :, None]))[:, None])
-    return Visible(tuple(masks), group)
 
 
 def use_context_attention(model: nn.Module) -> None:
@@ -81,8 +85,8 @@ def context_attention(
     if visible.group is not None:
         key_BKSD, value_BKSD = gather_row(torch.stack([key_BKTD, value_BKTD]), visible.group)
     outputs = []
-    sizes = [mask.shape[2] for mask in visible.masks]
-    for mask_B1CS, query_BHCD in zip(visible.masks, query_BHTD.split(sizes, 2), strict=True):
+    sizes = [len(chunk) for chunk in visible.chunks]
+    for mask_B1CS, query_BHCD in zip(visible.masks(), query_BHTD.split(sizes, 2), strict=True):
         end = mask_B1CS.shape[3]
         output_BCHD, _ = sdpa_attention_forward(
             module, query_BHCD, key_BKSD[:, :, :end], value_BKSD[:, :, :end], mask_B1CS, dropout, scaling

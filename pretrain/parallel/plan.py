@@ -33,6 +33,9 @@ class ParallelPlan(ProgramConfig):
     the waiting at both ends of a step and sends more."""
     reshard_after_forward: bool = False
     """Let go of gathered weights between the forward and the backward pass: less memory, more traffic."""
+    recompute_activations: bool = False
+    """Keep what goes into each layer and compute the rest again in the backward pass (Chen et al. 2016): far
+    less memory, about a third more work."""
     rows_per_microbatch: int = Field(default=1, ge=1)
     """Rows that go through a stage at once."""
 

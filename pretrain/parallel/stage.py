@@ -6,14 +6,17 @@ that a weight has one name on every mesh. A model in one stage is the whole mode
 Shapes: B rows, T tokens of a row in this process, D hidden size, V vocabulary, M = B · T.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
+from torch.utils.checkpoint import checkpoint
 
 from pretrain.packing import NO_TARGET
-from pretrain.parallel.context import own_chunks, use_context_attention, visible_in
+from pretrain.parallel.context import Visible, own_chunks, use_context_attention
 from pretrain.parallel.mesh import Mesh
 from pretrain.parallel.tensor import share_matrices
 
@@ -55,7 +58,7 @@ class Stage(nn.Module):
         group = self._mesh.context_group if plan.context > 1 else None
         hidden_BTD = self.model.embed_tokens(inputs) if self.is_first else inputs
         chunks = own_chunks(starts_BT.shape[1] * plan.context, plan.context, self._mesh.context_rank)
-        visible = visible_in(starts_BT, chunks, group)
+        visible = Visible(starts_BT, tuple(chunks), group)
         rotation = self.rotary(hidden_BTD, position_ids=position_ids_BT)
         for layer in self.model.layers.values():
             hidden_BTD = layer(hidden_BTD, position_embeddings=rotation, visible=visible)
@@ -75,6 +78,10 @@ def make_stage(whole: nn.Module, layers: range, mesh: Mesh) -> Stage:
     stage = Stage(whole, layers, mesh).to(mesh.device)
     if mesh.plan.tensor > 1:
         share_matrices(stage, mesh.tensor)
+    if mesh.plan.recompute_activations:
+        for layer in stage.model.layers.values():
+            # Within what FSDP2 does around a layer, so that its weights are there both times.
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     summed_in_fp32 = MixedPrecisionPolicy(reduce_dtype=torch.float32)
     reshard = mesh.plan.reshard_after_forward
     parts = [*stage.model.layers.values(), stage]

@@ -11,6 +11,7 @@ from torch.distributed.tensor import DTensor
 from pretrain.loop import make_optimizer
 from pretrain.memory import (
     Precision,
+    input_bytes,
     layer_bytes,
     mask_bytes,
     num_weights,
@@ -39,7 +40,7 @@ def test_the_number_of_weights_is_the_model_s() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_activations_are_the_bytes_that_autograd_keeps(precision: Precision) -> None:
     with process_group(1):
-        kept = {num: bytes_kept(num, precision) / LENGTH for num in (2, 3)}
+        kept = {num: bytes_kept(ParallelPlan(), num, precision) / LENGTH for num in (2, 3)}
     plan = ParallelPlan()
     layer = layer_bytes(SHAPE, plan, precision) + mask_bytes(plan, LENGTH, precision)
     assert kept[3] - kept[2] == pytest.approx(layer, rel=1e-3)
@@ -48,9 +49,26 @@ def test_activations_are_the_bytes_that_autograd_keeps(precision: Precision) -> 
     assert outside <= kept[2] - 2 * layer <= outside + 100
 
 
-def bytes_kept(num_layers: int, precision: Precision) -> int:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_of_layers_computed_again_what_goes_in_is_kept(precision: Precision) -> None:
+    plan = ParallelPlan(recompute_activations=True)
+    with process_group(1):
+        kept = {num: bytes_kept(plan, num, precision) / LENGTH for num in (2, 5)}
+    assert kept[5] - kept[2] == pytest.approx(3 * input_bytes(SHAPE, plan), rel=1e-3)
+    planned = rank_memory(SHAPE, VOCABULARY, plan, 0, num_rows=1, length=LENGTH, precision=precision)
+    again = layer_bytes(SHAPE, plan, precision)
+    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision)
+    inputs = SHAPE.num_layers * input_bytes(SHAPE, plan)
+    assert planned.activations == pytest.approx(LENGTH * (inputs + max(again, outside)))
+    all_kept = rank_memory(
+        SHAPE, VOCABULARY, ParallelPlan(), 0, num_rows=1, length=LENGTH, precision=precision
+    )
+    assert planned.total < all_kept.total
+
+
+def bytes_kept(plan: ParallelPlan, num_layers: int, precision: Precision) -> int:
     """Of the forward pass of one row: every storage that is no weight, once."""
-    stage = make_stage(whole_model(num_layers), range(num_layers), make_mesh(ParallelPlan()))
+    stage = make_stage(whole_model(num_layers), range(num_layers), make_mesh(plan))
     rows = TokenStream([[5] * LENGTH, [2]], seed=0).rows(0, 1, LENGTH)
     kept: dict[int, Tensor] = {}
 

@@ -39,6 +39,7 @@ MESHES = {
         "interleaved pipeline": ParallelPlan(pipeline=2, stages_per_process=2, rows_per_microbatch=2),
         "data": ParallelPlan(data=2, rows_per_microbatch=2),
         "data, resharded": ParallelPlan(data=2, reshard_after_forward=True, rows_per_microbatch=2),
+        "data, computed again": ParallelPlan(data=2, recompute_activations=True, rows_per_microbatch=2),
     },
     4: {
         "tensor and context": ParallelPlan(tensor=2, context=2, rows_per_microbatch=8),
@@ -47,6 +48,12 @@ MESHES = {
         "context and pipeline": ParallelPlan(context=2, pipeline=2, rows_per_microbatch=4),
         "context and data": ParallelPlan(context=2, data=2, rows_per_microbatch=4),
         "pipeline and data": ParallelPlan(pipeline=2, data=2, rows_per_microbatch=2),
+        "tensor and context, computed again": ParallelPlan(
+            tensor=2, context=2, recompute_activations=True, rows_per_microbatch=8
+        ),
+        "pipeline and data, computed again": ParallelPlan(
+            pipeline=2, data=2, recompute_activations=True, reshard_after_forward=True, rows_per_microbatch=2
+        ),
     },
     16: {"all": ParallelPlan(tensor=2, context=2, pipeline=2, data=2, rows_per_microbatch=2)},
 }
