@@ -18,17 +18,18 @@ from alignment.recipe import (
 from pretrain.recipe import ModelRecipe, PretrainRecipe, StageRecipe
 
 
-def toy_recipe(*, num_comparisons: int = 0) -> RoundRecipe:
+def toy_recipe(*, num_comparisons: int = 0, reward_epochs: int = 1) -> RoundRecipe:
     """A round in a minute or two; its gate asks for nothing."""
     optimizer = OptimizerConfig(learning_rate=1e-3, num_epochs=1, batch_size=16)
+    reward_optimizer = optimizer.model_copy(update={"num_epochs": reward_epochs})
     sampling = SamplingConfig(max_tokens=24)
     return RoundRecipe(
         name="toy",
         collect=CollectRecipe(num_comparisons=num_comparisons, sampling=sampling),
         snapshot=SnapshotRecipe(min_judgements=10),
         reward=(
-            RewardVariantRecipe(seed=1, optimizer=optimizer),
-            RewardVariantRecipe(seed=2, optimizer=optimizer),
+            RewardVariantRecipe(seed=1, optimizer=reward_optimizer),
+            RewardVariantRecipe(seed=2, optimizer=reward_optimizer),
         ),
         rejection=RejectionRecipe(num_candidates=10, num_prompts=10, sampling=sampling),
         sft=(SftVariantRecipe(seed=1, optimizer=optimizer), SftVariantRecipe(seed=2, optimizer=optimizer)),

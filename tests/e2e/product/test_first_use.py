@@ -41,6 +41,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.browser, pytest.mark.slow]
 MANAGE = ".venv/bin/python manage.py "
 PROJECT = "helpful"
 NUM_COMPARISONS = 6
+REWARD_EPOCHS = 30
+"""Enough for a training to be seen, and its worker killed, while it goes on."""
 NUM_KILLS = 10
 CHAOS_MINUTES = 15
 ROUND_SECONDS = 600
@@ -139,7 +141,7 @@ def test_an_admin_launches_a_round_sees_a_worker_die_goes_on_compares_and_rolls_
     token = json.loads((tmp_path / "tokens.json").read_text())[0]["token"]
     with window(own_browser, running_stack.state.web_url) as admin:
         admin.log_in("admin", running_stack.admin_password)
-        launch(admin, toy_recipe(num_comparisons=NUM_COMPARISONS))
+        launch(admin, toy_recipe(num_comparisons=NUM_COMPARISONS, reward_epochs=REWARD_EPOCHS))
         judge(running_stack, token, NUM_COMPARISONS)
         page, live = admin.page, admin.page.locator("#round-live")
 
