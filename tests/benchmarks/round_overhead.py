@@ -36,6 +36,8 @@ TRANSACTION_CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 class Work:
     """A time in which a program did one of KINDS, in seconds since the epoch."""
 
+    name: str
+    """Of the program, with its stage."""
     kind: str
     """Until its first row of metrics a program starts, until its last it computes; then it writes its
     outputs and its result, and goes. The last two are overhead."""
@@ -85,11 +87,18 @@ def main() -> int:
         end = site.follow(round_id, until=until, meanwhile=lambda _: None)
         if end.state != "finished":
             raise SystemExit(f"The round is {end.state}: {end.error}")
-        found = spent(stage_times(site, round_id), list(works(site, round_id)))
+        done = list(works(site, round_id))
+        found = spent(stage_times(site, round_id), done)
         site.manage("retire_models", "--project", "round")
         time.sleep(SECONDS_TO_REST)
         idle = idle_statements(site, var / "log" / "postgres.log")
-    report = {"device": device(), "commit": commit(), **as_report(found), "idle": idle}
+    report = {
+        "device": device(),
+        "commit": commit(),
+        **as_report(found),
+        "programs": by_program(done),
+        "idle": idle,
+    }
     arguments.json.write_text(json.dumps(report, indent=2))
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return 0
@@ -138,11 +147,12 @@ def stage_times(site: ChaosSite, round_id: int) -> list[tuple[str, float, float]
 def works(site: ChaosSite, round_id: int) -> Iterator[Work]:
     """The phases of every program, and the starts of the model servers."""
     programs = site.query(
-        "SELECT p.folder, extract(epoch FROM p.started_at), extract(epoch FROM p.finished_at) "
+        "SELECT s.name, p.name, p.folder, "
+        "extract(epoch FROM p.started_at), extract(epoch FROM p.finished_at) "
         "FROM alignment_program p JOIN alignment_stage s ON s.id = p.stage_id WHERE s.round_id = %s",
         (round_id,),
     )
-    for path, started, finished in programs:
+    for stage, name, path, started, finished in programs:
         times = [float(row["time"]) for row in RunFolder(Path(path)).read_metrics()]
         # A program that tells nothing on its way has spent its time on its start, but for its result's file.
         told = (Path(path) / "result.json").stat().st_mtime
@@ -151,7 +161,7 @@ def works(site: ChaosSite, round_id: int) -> Iterator[Work]:
         kinds = ("start", "computation", "writing", "going")
         for kind, (begin, end) in zip(kinds, itertools.pairwise(edges), strict=True):
             if begin < end:
-                yield Work(kind=kind, begin=begin, end=end)
+                yield Work(name=f"{stage} {name}", kind=kind, begin=begin, end=end)
     servers = site.query(
         "SELECT id, extract(epoch FROM live_at) FROM registry_deployment WHERE live_at IS NOT NULL"
     )
@@ -159,7 +169,16 @@ def works(site: ChaosSite, round_id: int) -> Iterator[Work]:
         # What the server is told is written just before it is started.
         config = site.var / "runs" / "servers" / f"deployment-{number}" / "run.json"
         if config.exists():
-            yield Work(kind="start", begin=config.stat().st_mtime, end=float(live))
+            yield Work(name=f"server {number}", kind="start", begin=config.stat().st_mtime, end=float(live))
+
+
+def by_program(works: Sequence[Work]) -> dict[str, dict[str, float]]:
+    """Seconds of each kind by program, also where others computed meanwhile."""
+    found: dict[str, dict[str, float]] = {}
+    for work in sorted(works, key=lambda work: work.begin):
+        kinds = found.setdefault(work.name, {})
+        kinds[work.kind] = round(kinds.get(work.kind, 0.0) + work.end - work.begin, 2)
+    return found
 
 
 def idle_statements(site: ChaosSite, log: Path) -> dict[str, Any]:  # Any: JSON
