@@ -14,7 +14,7 @@ import numpy as np
 
 from pretrain.curation.documents import Verdict
 from pretrain.curation.urls import read_lines
-from pretrain.curation.word_hashes import WordHasher, runs
+from pretrain.curation.word_hashes import runs, word_codes
 from pretrain.curation.words import Segments
 from pretrain.failures import ProgramError
 
@@ -38,11 +38,10 @@ class EvaluationTexts:
     """Evaluation prompts and answers, indexed by their runs of words."""
 
     def __init__(self, texts: Iterable[str], ngram_words: int = NGRAM_WORDS) -> None:
-        self._hasher = WordHasher()
         self._texts = list(dict.fromkeys(texts))
         self._text_of: dict[int, dict[int, int]] = {}
         for place, text in enumerate(self._texts):
-            hashes = self._hasher.hashes(Segments(text))
+            hashes = word_codes(text)
             if len(hashes) < MIN_WORDS:
                 continue
             size = min(ngram_words, len(hashes))
@@ -74,7 +73,7 @@ class EvaluationTexts:
 
     def find(self, segments: Segments) -> Contamination | None:
         """What of them the document holds, or None."""
-        hashes = self._hasher.hashes(segments)
+        hashes = word_codes(segments.text)
         is_taken = np.zeros(len(hashes), dtype=bool)
         first: tuple[int, int] | None = None
         for size, known in sorted(self._text_of.items()):

@@ -2,7 +2,7 @@
 
 Comes in: a document's words. Goes out: a signature of bands × rows numbers; the share of equal numbers in two
 signatures estimates the Jaccard similarity of the two sets (Broder, On the resemblance and containment of
-documents, 1997). Pure numpy: words are hashed with BLAKE2, n-grams as polynomials modulo 2^64, permutations
+documents, 1997). Pure numpy: words and n-grams are polynomials modulo 2^64, permutations
 are multiply-add-shift (Dietzfelbinger et al., A reliable randomized algorithm for the closest-pair problem,
 1997). A signature depends on the text and the recipe alone, on no library's version.
 
@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pretrain.curation.word_hashes import BASE, WordHasher, mixed, runs
+from pretrain.curation.word_hashes import BASE, mixed, runs, word_codes
 from pretrain.curation.words import Segments
 
+HASHES = "polynomials of bytes"
+"""What words are hashed with: signatures by other hashes cannot be compared."""
 SHINGLES_AT_ONCE = 1024
 """Their hashes stay in the processor's cache, and few calls are made."""
 
@@ -49,7 +51,7 @@ class MinHashRecipe(BaseModel):
 
     def fingerprint(self) -> str:
         """Changes with the signatures."""
-        told = f"{self.ngram_words} {self.bands} {self.rows} {self.seed}"
+        told = f"{HASHES} {self.ngram_words} {self.bands} {self.rows} {self.seed}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -58,7 +60,6 @@ class Signer:
 
     def __init__(self, recipe: MinHashRecipe) -> None:
         self.recipe = recipe
-        self._hasher = WordHasher()
 
     @cached_property
     def _permutations(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -73,7 +74,7 @@ class Signer:
         return np.unique(self._runs(segments))
 
     def _runs(self, segments: Segments) -> NDArray[np.uint64]:
-        hashes = self._hasher.hashes(segments)
+        hashes = word_codes(segments.text)
         return runs(hashes, min(self.recipe.ngram_words, len(hashes)))
 
     def signature(self, segments: Segments) -> NDArray[np.uint32] | None:

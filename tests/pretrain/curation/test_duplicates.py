@@ -39,7 +39,7 @@ def test_the_estimated_similarity_is_near_the_true_one() -> None:
 def test_a_signature_is_the_same_on_every_machine() -> None:
     signature = Signer(MinHashRecipe(bands=2, rows=2)).signature(Segments("The cat sat on the mat, again."))
     assert signature is not None
-    assert signature.tolist() == [2211098328, 454219824, 1902687906, 981228888]
+    assert signature.tolist() == [382187205, 649234898, 184125738, 772224134]
 
 
 def test_a_text_without_words_equals_nothing_and_a_short_one_itself() -> None:
