@@ -149,10 +149,64 @@ def test_formulas_are_kept_as_latex_and_once(written: str, read: str) -> None:
     assert found.endswith(f"Here {read} ends.")
 
 
+def test_formulas_that_wikipedia_hides_are_shown() -> None:
+    hidden = '<span class="mwe-math-mathml-inline" style="display: none;"><math alttext="{\\displaystyle x}">'
+    later = '<noscript><img class="mwe-math-fallback-image-inline" alt="{\\displaystyle x}"></noscript>'
+    found = html_text(
+        f"<main>{PROSE}<p>Let <span>{hidden}<mi>x</mi></math></span>{later}</span> be.</p></main>"
+    )
+    assert found.endswith("Let $x$ be.")
+
+
+def test_mathml_without_a_source_is_kept_as_it_is() -> None:
+    formulas = "<math><mi>a</mi></math> and <math alttext='b<c'><mi>b</mi></math>, <math>x"
+    assert " ".join(html_text(f"<main>{PROSE}<p>{formulas}</p></main>").split()).endswith("a and $b<c$, x")
+
+
+def test_words_of_code_that_were_taken_apart_come_together() -> None:
+    kinds = (("string", '"a"'), ("plain", ",&nbsp;"), ("value", "1"))
+    words = "".join(f'<code class="java {kind}">{word}</code>' for kind, word in kinds)
+    cells = f'<td class="gutter"><div>17</div></td><td><div>f({words})</div></td>'
+    found = html_text(f"<main>{PROSE}<table><tr>{cells}</tr></table></main>")
+    assert 'f("a",\xa01)' in found
+    assert "17" not in found
+
+
+@pytest.mark.parametrize(
+    "article",
+    [
+        '<div><div itemprop="articleBody">{}</div></div>',
+        '<div class="entry-content clear">{}</div>',
+        "<article>{}</article><article><p>A teaser.</p></article>",
+    ],
+)
+def test_of_a_page_that_names_its_article_nothing_else_is_read(article: str) -> None:
+    around = (
+        "<h2>Elsewhere</h2><p>A long sentence about another story, which has nothing to do with this one.</p>"
+    )
+    within = '<div class="newsletter-box"><p>Sign up for our letter, it is free of charge.</p></div>'
+    said = "".join(f"{PROSE}<p>Paragraph {number} of it.</p>" for number in range(12))
+    page = f"<body>{around}{article.format(said + within)}{around}</body>"
+    found = html_text(page)
+    assert found.count("Paragraph") == 12
+    for gone in ("Elsewhere", "another story", "our letter", "teaser"):
+        assert gone not in found
+
+
+def test_a_wrapper_with_a_telling_name_is_no_boilerplate() -> None:
+    said = "".join(f"{PROSE}<p>Paragraph {number} of it.</p>" for number in range(12))
+    assert html_text(f'<body><div class="social-wrapper">{said}</div></body>').count("Paragraph") == 12
+
+
+def test_unclosed_formulas_take_time_in_proportion_to_them() -> None:
+    assert "end" in html_text("<p>" + "<math alttext='x'>" * 20_000 + " end")
+
+
 def test_code_keeps_its_lines_and_menus_go() -> None:
-    page = f"<nav><a href=/>Home</a></nav><main>{PROSE}<pre>def f():\n    return 1</pre></main>"
+    code = 'def f():\n    <span class="hljs-comment"># One.</span>\n    return 1'
+    page = f"<nav><a href=/>Home</a></nav><main>{PROSE}<pre>{code}</pre></main>"
     found = html_text(f"<body>{page}<footer>Imprint</footer>")
-    assert "def f():\n    return 1" in found
+    assert "def f():\n    # One.\n    return 1" in found
     assert "Home" not in found
     assert "Imprint" not in found
 
