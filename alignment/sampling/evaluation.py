@@ -19,7 +19,7 @@ from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
 from alignment.records import PromptRecord, SampledAnswer
 from alignment.sampling.divergence import log_ratios, readable
-from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, prompt_seed
+from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, on_cpu, prompt_seed
 from alignment.sampling.evaluation_jobs import (
     JOURNAL,
     AccuracyJob,
@@ -65,6 +65,7 @@ def run(config: EvaluationConfig, folder: RunFolder) -> None:
     run_jobs(
         len(left),
         num_processes=num_processes(config),
+        forked=on_cpu(),
         start=lambda: Evaluator(config, jobs, left),
         on_report=keep,
     )

@@ -17,7 +17,7 @@ from alignment.rejection.draws import Batch, Draw, own_batches, plan_batches, pl
 from alignment.rejection.figures import choosable_rewards, figures, rewarded, seconds_by_domain
 from alignment.rejection.languages import in_another_language
 from alignment.sampling.candidates import append, candidate_set, read_finished
-from alignment.sampling.engine import Answer, PolicyEngine, RewardEngine, num_workers, prompt_seed
+from alignment.sampling.engine import Answer, PolicyEngine, RewardEngine, num_workers, on_cpu, prompt_seed
 from alignment.sampling.options import model_limit
 from alignment.sampling.prompts import read_prompts
 from alignment.sampling.workers import run_jobs
@@ -67,6 +67,7 @@ def run(config: RejectionConfig, folder: RunFolder) -> None:
     run_jobs(
         len(left),
         num_processes=num_workers(config.policy, config.engine),
+        forked=on_cpu(),
         start=lambda: Sampler(config, left),
         on_report=keep,
     )

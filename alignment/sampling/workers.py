@@ -37,18 +37,22 @@ def run_jobs(
     num_jobs: int,
     *,
     num_processes: int,
+    forked: bool,
     start: Callable[[], Worker[ReportT]],
     on_report: Callable[[ReportT], None],
 ) -> None:
     """Do jobs 0 to `num_jobs` - 1 and give each one's report to `on_report`, in this process.
 
-    `start` makes a worker; it is called once in each process. Raises ProgramError when a worker raised
-    anything, TransientError when one was killed, RuntimeError when one ended otherwise.
+    `start` makes a worker; it is called once in each process. One process may be this one, for an engine on a
+    GPU, which a fork would not share; on the CPU it is a child even then, whose engines are gone when it is.
+    Raises ProgramError when a worker raised anything, TransientError when one was killed, RuntimeError when
+    one ended otherwise.
     """
     num_processes = min(num_processes, num_jobs)
     if num_processes == 0:
         return
-    if num_processes == 1:
+    if not forked:
+        assert num_processes == 1
         worker = start()
         try:
             for job in range(num_jobs):

@@ -34,6 +34,7 @@ def test_every_job_is_done_once_and_reported_here(num_processes: int) -> None:
     run_jobs(
         20,
         num_processes=num_processes,
+        forked=True,
         start=lambda: Doing(lambda job: job * job),
         on_report=reports.append,
     )
@@ -47,6 +48,7 @@ def test_several_processes_share_the_jobs() -> None:
     run_jobs(
         200,
         num_processes=2,
+        forked=True,
         start=lambda: Doing(lambda job: (job, os.getpid())),
         on_report=reports.append,
     )
@@ -62,7 +64,7 @@ def test_a_single_worker_is_closed_also_when_its_reports_are_not_taken() -> None
         raise OSError("The disk is full.")
 
     with pytest.raises(OSError, match="full"):
-        run_jobs(3, num_processes=1, start=lambda: worker, on_report=refuse)
+        run_jobs(3, num_processes=1, forked=False, start=lambda: worker, on_report=refuse)
 
     assert worker.closed
 
@@ -71,7 +73,7 @@ def test_no_jobs_start_no_worker() -> None:
     def start() -> Doing[int]:
         raise AssertionError("A worker was started for nothing.")
 
-    run_jobs(0, num_processes=2, start=start, on_report=lambda _: None)
+    run_jobs(0, num_processes=2, forked=True, start=start, on_report=lambda _: None)
 
 
 def test_a_workers_sentence_for_the_user_comes_through() -> None:
@@ -79,9 +81,15 @@ def test_a_workers_sentence_for_the_user_comes_through() -> None:
         raise ProgramError("The folder is empty: give another.")
 
     with pytest.raises(ProgramError, match="The folder is empty"):
-        run_jobs(4, num_processes=2, start=start, on_report=lambda _: None)
+        run_jobs(4, num_processes=2, forked=True, start=start, on_report=lambda _: None)
 
 
 def test_a_worker_that_dies_is_noticed() -> None:
     with pytest.raises(RuntimeError, match="status 7"):
-        run_jobs(4, num_processes=2, start=lambda: Doing(lambda job: os._exit(7)), on_report=lambda _: None)
+        run_jobs(
+            4,
+            num_processes=2,
+            forked=True,
+            start=lambda: Doing(lambda job: os._exit(7)),
+            on_report=lambda _: None,
+        )
