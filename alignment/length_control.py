@@ -9,10 +9,13 @@ a logistic regression on the difference in length, read where it is zero.)
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import pstdev
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alignment.accuracy import Z_95
 
+Floats = NDArray[np.float64]
 Comparison = tuple[float, float]
 """The outcome, and the answer's length less the other's."""
 
@@ -49,70 +52,45 @@ def length_controlled_win_rate(comparisons: Mapping[str, Sequence[Comparison]]) 
 
 
 def fit(comparisons: Mapping[str, Sequence[Comparison]]) -> Fit:
-    """Newton's method on the two coefficients; the variance is the clustered sandwich's."""
-    differences = [difference for rows in comparisons.values() for _, difference in rows]
-    if not differences:
+    """Newton's method on the two coefficients; the variance is the clustered sandwich's.
+
+    Shapes: N comparisons, P prompts.
+    """
+    told_N2 = np.array([row for rows in comparisons.values() for row in rows], dtype=np.float64).reshape(
+        -1, 2
+    )
+    if not len(told_N2):
         raise ValueError("There are no comparisons to take a win rate of.")
-    scale = pstdev(differences) or 1.0
-    prompts = [
-        [(outcome, math.tanh(difference / scale)) for outcome, difference in rows]
-        for rows in comparisons.values()
-    ]
-    quality = effect = 0.0
+    prompt_N = np.repeat(np.arange(len(comparisons)), [len(rows) for rows in comparisons.values()])
+    outcome_N, difference_N = told_N2.T
+    length_N = np.tanh(difference_N / (difference_N.std() or 1.0))
+    known_N2 = np.stack([np.ones_like(length_N), length_N], axis=1)
+    ridge_22 = RIDGE * np.eye(2)
+    coefficients_2 = np.zeros(2)
     for _ in range(MAX_ITERATIONS):
-        inverse = inverted(hessian(prompts, quality, effect))
-        slopes = [slope(rows, quality, effect) for rows in prompts]
-        gradient = (
-            sum(first for first, _ in slopes) - RIDGE * quality,
-            sum(second for _, second in slopes) - RIDGE * effect,
-        )
-        step = times(inverse, gradient)
-        quality, effect = quality + step[0], effect + step[1]
-        if max(map(abs, step)) < CONVERGED:
+        rate_N = rates(known_N2 @ coefficients_2)
+        gradient_2 = known_N2.T @ (outcome_N - rate_N) - RIDGE * coefficients_2
+        step_2 = np.linalg.solve(hessian(known_N2, rate_N) + ridge_22, gradient_2)
+        coefficients_2 += step_2
+        if np.abs(step_2).max() < CONVERGED:
             break
-    inverse = inverted(hessian(prompts, quality, effect))
-    moved = [times(inverse, slope(rows, quality, effect)) for rows in prompts]
-    return Fit(quality=quality, effect=effect, variance=sum(first * first for first, _ in moved))
+    rate_N = rates(known_N2 @ coefficients_2)
+    slope_P2 = np.zeros((len(comparisons), 2))
+    np.add.at(slope_P2, prompt_N, known_N2 * (outcome_N - rate_N)[:, None])
+    moved_P2 = np.linalg.solve(hessian(known_N2, rate_N) + ridge_22, slope_P2.T).T
+    quality, effect = coefficients_2.tolist()
+    return Fit(quality=quality, effect=effect, variance=float((moved_P2[:, 0] ** 2).sum()))
 
 
-Pair = tuple[float, float]
-Matrix = tuple[Pair, Pair]
+def hessian(known_N2: Floats, rate_N: Floats) -> Floats:
+    """The negative second derivatives of the log-likelihood, (2, 2)."""
+    weighted_N2 = known_N2 * (rate_N * (1 - rate_N))[:, None]
+    return np.asarray(known_N2.T @ weighted_N2)
 
 
-def slope(rows: Sequence[Comparison], quality: float, effect: float) -> Pair:
-    """A prompt's part of the log-likelihood's gradient."""
-    residuals = [(outcome - sigmoid(quality + effect * length), length) for outcome, length in rows]
-    return sum(residual for residual, _ in residuals), sum(
-        residual * length for residual, length in residuals
-    )
-
-
-def hessian(prompts: Sequence[Sequence[Comparison]], quality: float, effect: float) -> Matrix:
-    """The negative second derivatives of the log-likelihood."""
-    first = cross = second = 0.0
-    for rows in prompts:
-        for _, length in rows:
-            rate = sigmoid(quality + effect * length)
-            weight = rate * (1 - rate)
-            first += weight
-            cross += weight * length
-            second += weight * length * length
-    return (first + RIDGE, cross), (cross, second + RIDGE)
-
-
-def inverted(matrix: Matrix) -> Matrix:
-    """The inverse of a symmetric 2 x 2 matrix."""
-    (first, cross), (_, second) = matrix
-    determinant = first * second - cross * cross
-    return (second / determinant, -cross / determinant), (-cross / determinant, first / determinant)
-
-
-def times(matrix: Matrix, vector: Pair) -> Pair:
-    """Matrix times vector."""
-    return (
-        matrix[0][0] * vector[0] + matrix[0][1] * vector[1],
-        matrix[1][0] * vector[0] + matrix[1][1] * vector[1],
-    )
+def rates(log_odds_N: Floats) -> Floats:
+    """The logistic function, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * log_odds_N)))
 
 
 def sigmoid(value: float) -> float:
