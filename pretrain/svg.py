@@ -1,7 +1,7 @@
 """Diagrams as SVG files that stand alone, drawn for light and for dark.
 
 Comes in: a Plot that `pretrain.plots` scaled, or the parts of another picture. Goes out: SVG. The pages draw
-the same Plot by `_plot.html`, with the site's colours.
+the same Plot by `web/_plot.html`, with the site's colours.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ class Share:
     num: int
 
 
-def wilson(successes: int, num: int, z: float = Z_95) -> Share | None:
+def wilson(successes: float, num: float, z: float = Z_95) -> Share | None:
     """The share with Wilson's score interval (Wilson 1927), which holds for few and for extreme cases.
 
     None for no case.
@@ -37,7 +37,7 @@ def wilson(successes: int, num: int, z: float = Z_95) -> Share | None:
     share = successes / num
     middle = (share + z * z / (2 * num)) / (1 + z * z / num)
     half = z / (1 + z * z / num) * sqrt(share * (1 - share) / num + z * z / (4 * num * num))
-    return Share(value=share, low=max(0.0, middle - half), high=min(1.0, middle + half), num=num)
+    return Share(value=share, low=max(0.0, middle - half), high=min(1.0, middle + half), num=round(num))
 
 
 def shares_by_annotator(
