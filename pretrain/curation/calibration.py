@@ -27,20 +27,24 @@ class Calibration(BaseModel):
         return float(np.interp(score, self.scores, self.probabilities))
 
 
-def fitted(scores: ArrayLike, labels: ArrayLike) -> Calibration:
+def fitted(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Calibration:
     """The isotonic fit; each step holds Laplace's one good and one bad document more, so that none is sure.
 
+    `weights` say for how many documents each stands, where not all for as many; they should be 1 on average.
     Raises ValueError without both labels.
     """
     values, truth = np.asarray(scores, dtype=float), np.asarray(labels, dtype=float)
     if not (0 < truth.sum() < len(truth)):
         raise ValueError("A calibration takes documents of both labels: give more.")
     distinct, inverse = np.unique(values, return_inverse=True)
-    num = np.bincount(inverse).astype(float)
-    good = np.bincount(inverse, weights=truth)
+    weight = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=float)
+    num = np.bincount(inverse, weights=weight)
+    good = np.bincount(inverse, weights=weight * truth)
     blocks: list[tuple[float, float, float, float]] = []  # lowest score, highest, good, documents
     for score, block_good, block_num in zip(distinct, good, num, strict=True):
         low, high = float(score), float(score)
+        if not block_num:
+            continue
         while blocks and blocks[-1][2] / blocks[-1][3] >= block_good / block_num:
             before = blocks.pop()
             low, block_good, block_num = before[0], before[2] + block_good, before[3] + block_num
@@ -69,17 +73,21 @@ class CalibrationFigures(BaseModel):
     """Expected calibration error over ten equal bins (Naeini et al. 2015)."""
 
 
-def figures(probabilities: ArrayLike, labels: ArrayLike) -> CalibrationFigures:
-    """What held-out documents say."""
+def figures(
+    probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+) -> CalibrationFigures:
+    """What held-out documents say, each for as many as its weight; the area under the curve heeds none."""
     values, truth = np.asarray(probabilities, dtype=float), np.asarray(labels, dtype=float)
+    weight = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=float)
+    total = max(float(weight.sum()), np.finfo(float).tiny)
     bins = np.minimum((values * NUM_BINS).astype(int), NUM_BINS - 1)
-    gaps = [abs(float(values[bins == place].sum() - truth[bins == place].sum())) for place in range(NUM_BINS)]
+    gaps = np.abs(np.bincount(bins, weights=weight * (values - truth), minlength=NUM_BINS))
     return CalibrationFigures(
         num_documents=len(values),
-        accuracy=float(((values >= 0.5) == (truth > 0.5)).mean()),
+        accuracy=float((weight * ((values >= 0.5) == (truth > 0.5))).sum() / total),
         area_under_curve=area_under_curve(values, truth),
-        brier=float(((values - truth) ** 2).mean()),
-        expected_error=sum(gaps) / max(1, len(values)),
+        brier=float((weight * (values - truth) ** 2).sum() / total),
+        expected_error=float(gaps.sum()) / total,
     )
 
 

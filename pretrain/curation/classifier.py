@@ -7,10 +7,10 @@ sets the calibration, half measures it.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pretrain.curation.calibration import Calibration, CalibrationFigures, figures, fitted
 from pretrain.curation.fast_text import LABEL, FastTextRecipe, load, one_line, train
@@ -31,6 +31,9 @@ class LabelledText(BaseModel):
     text: str
     label: bool
     """Whether it is what the classifier looks for."""
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """How many of the documents that it will judge this one stands for, 1 on average: calibration and figures
+    heed it, where the labelled documents are no even sample of those."""
 
 
 class TextClassifier:
@@ -72,12 +75,20 @@ def train_classifier(
     )
     model = load(folder / MODEL)
     scores = {part: [raw_score(model, one.text) for one in parts[part]] for part in ("calibrate", "measure")}
-    calibration = fitted(scores["calibrate"], [one.label for one in parts["calibrate"]])
+    try:
+        calibration = fitted(scores["calibrate"], *labels_and_weights(parts["calibrate"]))
+    except ValueError as error:
+        raise ProgramError("No labelled document has a weight: give some of them one.") from error
     (folder / CALIBRATION).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
     return figures(
         [calibration.probability(score) for score in scores["measure"]],
-        [one.label for one in parts["measure"]],
+        *labels_and_weights(parts["measure"]),
     )
+
+
+def labels_and_weights(examples: Sequence[LabelledText]) -> tuple[list[bool], list[float]]:
+    """The two columns."""
+    return [one.label for one in examples], [one.weight for one in examples]
 
 
 def part_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 Quality, code, reasoning, a kind of knowledge: one program, other labels. Comes in: JSON lines
 `{"text", "label"}`, where true is what the classifier looks for; people's labels and a judge's look the same.
+`"weight"` says how many documents each stands for.
 """
 
 from collections.abc import Iterator

@@ -56,6 +56,18 @@ def test_the_same_labels_give_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
+def test_weights_set_the_calibration_right_where_the_labelled_documents_are_no_even_sample() -> None:
+    scores, labels = [0.2, 0.2, 0.8, 0.8], [True, False, True, False]
+    weighted = fitted(scores, labels, [1.5, 0.5, 1.9, 0.1])
+    # Laplace's two documents beside the two that each score stands for.
+    assert weighted.probability(0.2) == pytest.approx((1.5 + 1) / 4)
+    assert weighted.probability(0.8) == pytest.approx((1.9 + 1) / 4)
+    assert fitted(scores, labels, [1, 1, 0, 0]).scores == (0.2,)
+    measured = figures([0.9, 0.9], [True, False], [1.8, 0.2])
+    assert measured.accuracy == pytest.approx(0.9)
+    assert measured.expected_error == pytest.approx(0.0, abs=1e-12)
+
+
 def test_too_few_labels_and_a_missing_model_are_told(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="give at least 20 of each"):
         train_classifier(labelled(30), SMALL, tmp_path, 1)
