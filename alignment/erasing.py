@@ -30,10 +30,12 @@ from annotation.services.erasing import (
     person_erase,
     prompt_erase,
 )
+from reviewing.models import ReviewedDocument
+from reviewing.services import document_erase
 
 MIN_NEEDLE = 12
 """Shorter texts are in many files by chance; the ids of prompts and judgements find those files."""
-RECORDS = ("prompt", "dialog", "comparison")
+RECORDS = ("prompt", "dialog", "comparison", "document")
 MARKER = ".purged"
 """What a purged file leaves beside its name."""
 SKIPPED = frozenset({".safetensors", ".bin", ".pt", ".distcp", MARKER})
@@ -73,6 +75,9 @@ def record_of(kind: str, pk: int) -> Erase:
         rows = Comparison.objects.select_related("dialog__project").filter(pk=pk)
         comparison = _found(rows.first(), kind, pk)
         return lambda actor: dialog_erase(comparison.dialog, actor=actor, from_turn=comparison.turn)
+    if kind == "document":
+        document = _found(ReviewedDocument.objects.filter(pk=pk).first(), kind, pk)
+        return lambda actor: document_erase(document, actor=actor)
     raise Invalid(f"{kind!r} is no kind of record: give one of {', '.join(RECORDS)}.")
 
 

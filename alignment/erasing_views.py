@@ -18,6 +18,7 @@ KINDS = (
     ("prompt", gettext_lazy("a prompt with its dialogs, by number")),
     ("dialog", gettext_lazy("a dialog, by number")),
     ("comparison", gettext_lazy("a comparison and the later turns, by number")),
+    ("document", gettext_lazy("a document of a review, by number")),
 )
 
 

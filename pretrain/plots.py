@@ -1,7 +1,7 @@
 """Diagrams with axes, scaled to a box: pure numbers in, coordinates out.
 
-On pages `web/_plot.html` draws them as SVG, in files `pretrain.svg`. `alignment.charts` has the plain curves of a
-program's page; these have axes, several series, and intervals.
+On pages `web/_plot.html` draws them as SVG, in files `pretrain.svg`. `alignment.charts` has the plain curves
+of a program's page; these have axes, several series, and intervals.
 """
 
 import math

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "webhooks",
     "registry",
     "annotation",
+    "reviewing",
     "alignment",
     "web",
 ]

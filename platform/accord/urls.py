@@ -11,6 +11,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("web.urls")),
     path("", include("annotation.urls")),
+    path("", include("reviewing.urls")),
     path("", include("alignment.urls")),
 ]
 

@@ -12,7 +12,7 @@ from accord.env import REPOSITORY
 
 PACKAGES = (
     *("accord", "accord_client", "accounts", "live", "webhooks", "registry", "web", "demo"),
-    *("annotation", "alignment", "pretrain", "deploy"),
+    *("annotation", "reviewing", "alignment", "pretrain", "deploy"),
 )
 
 

@@ -31,6 +31,7 @@ def looks(site: SampleSite) -> list[Look]:
     slug, admin, annotator = site.project.slug, site.admin, site.annotator
     examples = f"/projects/{slug}/guidelines/examples/"
     compare = f"/projects/{slug}/annotate/"
+    documents = f"/projects/{slug}/documents/"
     return [
         Look(name="login", path="/login/", person=None),
         Look(name="home-newcomer", path="/", person=site.newcomer),
@@ -54,6 +55,13 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="sensitive", path="/projects/red-team/annotate/", person=annotator),
         Look(name="compare-sensitive", path="/projects/red-team/annotate/", person=annotator, prepare=_agree),
         Look(name="own-work-nothing", path="/work/", person=annotator),
+        Look(name="documents-read", path=f"{documents}{site.documents.pk}/read/", person=annotator),
+        Look(
+            name="documents-revealed",
+            path=f"{documents}{site.documents.pk}/read/",
+            person=annotator,
+            prepare=_reveal,
+        ),
         Look(name="account", path="/account/", person=annotator),
         Look(name="password", path="/account/password/", person=annotator),
         Look(name="own-work", path="/work/", person=site.colleague),
@@ -76,6 +84,13 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="project-checks", path=f"/projects/{slug}/checks/", person=admin, prepare=_open_all),
         Look(
             name="project-conflicts", path=f"/projects/{slug}/disagreements/", person=admin, prepare=_open_all
+        ),
+        Look(name="documents", path=documents, person=admin),
+        Look(
+            name="documents-results",
+            path=f"{documents}{site.documents.pk}/",
+            person=admin,
+            prepare=_open_all,
         ),
         Look(name="project-decided", path=f"/projects/{slug}/disagreements/?show=decided", person=admin),
         Look(name="member", path=f"/projects/{slug}/people/{site.qualified.pk}/", person=admin),
@@ -115,6 +130,12 @@ def _open_all(page: Page) -> None:
     page.locator("main").evaluate(
         "(main) => main.querySelectorAll('details').forEach((each) => each.open = true)"
     )
+
+
+def _reveal(page: Page) -> None:
+    if page.get_by_role("button", name="What did the filters say?").count():
+        page.get_by_role("button", name="What did the filters say?").click()
+    page.get_by_text("The filters kept it.").or_(page.get_by_text("The filters dropped it:")).wait_for()
 
 
 def _plan_to_erase(page: Page) -> None:

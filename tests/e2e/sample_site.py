@@ -27,9 +27,11 @@ from annotation.services import (
 )
 from annotation.services.administration import project_update
 from registry.models import Checkpoint
+from reviewing.models import DocumentReview
 from tests.e2e.sample_checks import checks_and_their_judgements
 from tests.e2e.sample_console import make_running_programs
 from tests.e2e.sample_deployments import make_release_under_way, make_releases
+from tests.e2e.sample_documents import make_document_review
 from tests.e2e.sample_edits import make_edits_judged_again
 from tests.e2e.sample_evaluation import sample_evaluation
 from tests.e2e.sample_exchange import make_exchange
@@ -55,6 +57,7 @@ class SampleSite:
     """An annotator without a project."""
     qualified: Membership
     """Of somebody who has done the qualification and is paused."""
+    documents: DocumentReview
     checkpoint: Checkpoint
     round: Round
     gate: Stage
@@ -148,6 +151,7 @@ def make_sample_site(folder: Path) -> SampleSite:
     make_releases(project, admin)
     make_release_under_way(history[0].project, checkpoint, admin)
     ask_two(history, folder)
+    documents = make_document_review(project, folder, [colleague, annotator])
     gate = _earlier_gate(round_)
     make_forecasts(gate.round)
     return SampleSite(
@@ -157,6 +161,7 @@ def make_sample_site(folder: Path) -> SampleSite:
         colleague=colleague,
         newcomer=newcomer,
         qualified=qualified,
+        documents=documents,
         checkpoint=checkpoint,
         round=round_,
         gate=gate,

@@ -136,6 +136,11 @@ class Site:
         example = project.guideline_examples.all()[0]
         asked = ModelComparison.objects.get()
         lost = ImportJob.objects.get(file_name="lost.jsonl.gz")
+        reviewed: dict[str, object] = {
+            "pk": sample.documents.pk,
+            "document": sample.documents.documents.all()[0].pk,
+        }
+        documents = "/projects/<slug:slug>/documents/<int:pk>/"
         return {
             "": {
                 "slug": project.slug,
@@ -175,6 +180,11 @@ class Site:
             "/projects/<slug:slug>/reports/<slug:table>.csv": {"table": "preference-data"},
             "/projects/<slug:slug>/data/imports/<int:pk>/restart/": {"pk": lost.pk},
             "/api/v1/projects/<slug:slug>/filters/<name>": {"name": "Strong%20grades"},
+            **{
+                f"{documents}{rest}": reviewed
+                for rest in ("", "open/", "recipe.json", "labels.jsonl", "read/", "read/<int:document>/")
+            },
+            **{f"{documents}read/<int:document>/{deed}/": reviewed for deed in ("take-back", "reveal")},
             "/rounds/<int:pk>/": {"pk": sample.round.pk},
             "/rounds/<int:pk>/cancel/": {"pk": sample.round.pk},
             "/rounds/<int:pk>/pause/": {"pk": sample.round.pk},

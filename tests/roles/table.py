@@ -16,6 +16,7 @@ ANY_METHOD = frozenset(
 
 EVERYBODY = "302 200 200 200 200 200 200"
 MEMBERS = "302 200 200 200 404 404 200"
+MEMBERS_SENT_ON = "302 302 302 302 404 404 302"
 REVIEWERS = "302 403 200 200 404 404 200"
 PROJECT_ADMINS = "302 403 403 200 404 404 200"
 SITE_ADMINS = "302 403 403 403 403 403 200"
@@ -90,6 +91,15 @@ TABLE = {
     "GET /projects/<slug:slug>/checks/": PROJECT_ADMINS,
     "POST /projects/<slug:slug>/checks/": PROJECT_ADMINS,
     "POST /projects/<slug:slug>/checks/<int:pk>/": "302 403 403 302 404 404 302",
+    "GET /projects/<slug:slug>/documents/": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/documents/<int:pk>/": PROJECT_ADMINS,
+    "POST /projects/<slug:slug>/documents/<int:pk>/open/": "302 403 403 302 404 404 302",
+    "GET /projects/<slug:slug>/documents/<int:pk>/recipe.json": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/documents/<int:pk>/labels.jsonl": PROJECT_ADMINS,
+    "GET /projects/<slug:slug>/documents/<int:pk>/read/": MEMBERS,
+    "POST /projects/<slug:slug>/documents/<int:pk>/read/<int:document>/": MEMBERS_SENT_ON,
+    "POST /projects/<slug:slug>/documents/<int:pk>/read/<int:document>/take-back/": MEMBERS_SENT_ON,
+    "POST /projects/<slug:slug>/documents/<int:pk>/read/<int:document>/reveal/": MEMBERS_SENT_ON,
     "GET /projects/<slug:slug>/disagreements/": REVIEWERS,
     "POST /projects/<slug:slug>/disagreements/<int:pk>/": "302 403 302 302 404 404 302",
     "POST /projects/<slug:slug>/decisions/<int:pk>/undo/": "302 403 302 302 404 404 302",

@@ -12,8 +12,8 @@ class Command(BaseCommand):
     """Erase a person or a record."""
 
     help = (
-        "Erase a person's data, or the texts of a prompt, dialog or comparison. Names the snapshots and "
-        "checkpoints that learned from it and the files that hold it."
+        "Erase a person's data, or the texts of a prompt, dialog, comparison or document. Names the "
+        "snapshots and checkpoints that learned from it and the files that hold it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,7 +21,9 @@ class Command(BaseCommand):
         what = parser.add_subparsers(dest="what", required=True)
         person = what.add_parser("person", help="all that is one person's")
         person.add_argument("username")
-        record = what.add_parser("record", help="a prompt with its dialogs, a dialog, a comparison")
+        record = what.add_parser(
+            "record", help="a prompt with its dialogs, a dialog, a comparison, a document of a review"
+        )
         record.add_argument("kind", choices=RECORDS)
         record.add_argument("id", type=int)
         for each in (person, record):

@@ -11,6 +11,7 @@ from accounts.auth import signed_in
 from alignment.selectors import rounds
 from annotation.figures.overview import project_overviews, work_overviews
 from registry.selectors import deployments
+from reviewing.selectors import open_reviews
 
 NUM_ROUNDS = 5
 
@@ -21,7 +22,7 @@ NUM_ROUNDS = 5
 def home(request: HttpRequest) -> HttpResponse:
     """One's own work first; projects for those who look after them; rounds and models for admins."""
     user = signed_in(request)
-    context: dict[str, object] = {"work": work_overviews(user)}
+    context: dict[str, object] = {"work": work_overviews(user), "documents": open_reviews(user)}
     if user.is_reviewer:
         projects = project_overviews(user)
         context["projects"] = projects
