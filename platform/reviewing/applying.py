@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from accounts.errors import Invalid
+from pretrain.curation.classifier import TextClassifier, part_of
 from pretrain.curation.sift import SiftConfig
 from pretrain.curation.sifting import SiftRecipe
-from pretrain.curation.train_classifier import TrainClassifierConfig
+from pretrain.curation.train_classifier import TrainClassifierConfig, labelled
 from pretrain.pipeline import Step
 from pretrain.run import RunFolder, write_atomically
 from reviewing.labels import label_lines
@@ -26,15 +27,38 @@ from reviewing.results import Results, results_of
 from reviewing.thresholds import parsed, with_bounds
 from reviewing.verdicts import Outcome
 
+Recipe = dict[str, Any]  # Any: JSON
+
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
     """What was written."""
 
+    folder: Path
+    review: DocumentReview
     results: Results
     num_labels: int
-    steps: Sequence[Step]
-    """The programs to run, in order: the classifier's training where there is one, and the sift."""
+    training: Step | None
+    """Of the classifier."""
+    sift: Step
+    """After the training."""
+    recipe_without: Recipe
+    """The recipe without what is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierGain:
+    """What a trained classifier saves on the sixth of the labels that it has not learned from."""
+
+    num_documents: int
+    cost_without: float
+    """Of the documents that reach it, if it kept all of them; per document."""
+    cost_with: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether it saves anything."""
+        return self.cost_with < self.cost_without
 
 
 def review_apply(
@@ -54,41 +78,61 @@ def review_apply(
     results = results_of(review, good_cost, fixed=[classifier] if classifier else [])
     if not results.num_judged:
         raise Invalid(f"Nobody has judged a document of {review.name}: there is nothing to apply.")
-    recipe = with_bounds(review.run["recipe"], parsed(review.thresholds), results.bounds)
-    folder = folder.resolve()
+    recipe_without = with_bounds(review.run["recipe"], parsed(review.thresholds), results.bounds)
+    recipe, training, folder = recipe_without, None, folder.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lines = list(label_lines(review, results.bounds, classifier))
         write_atomically(folder / "labels.jsonl", "".join(lines))
-        steps = []
+        write_atomically(folder / "review.json", _json(figures(review, results)))
         if classifier:
-            own = {"folder": str(folder / "classifier" / "out"), "min_probability": 1 / (1 + good_cost)}
-            recipe["classifiers"][classifier] = {**recipe["classifiers"].get(classifier, {}), **own}
             config = TrainClassifierConfig(
                 labels=(folder / "labels.jsonl", *(path.resolve() for path in labels)),
                 out=folder / "classifier" / "out",
                 seed=review.seed,
             )
-            steps.append(_step("classifier", "pretrain.curation.train_classifier", folder, config))
-        sift = SiftConfig(
-            documents=Path(review.run["documents"]),
-            out=folder / "sift" / "out",
-            recipe=SiftRecipe.model_validate(recipe),
-        )
-        steps.append(_step("sift", "pretrain.curation.sift", folder, sift))
-        for name, value in (
-            ("recipe.json", {"recipe": recipe}),
-            ("curation.json", {"sift": recipe}),
-            ("review.json", figures(review, results)),
-        ):
-            write_atomically(folder / name, json.dumps(value, indent=2, ensure_ascii=False))
-        for step in steps:
-            step.folder.write_config(step.config)
-    except ValidationError as error:
-        raise Invalid(f"The recipe of {review.name} does not fit this version: {error}") from error
+            training = _step("classifier", "pretrain.curation.train_classifier", folder, config)
+            own = {"folder": str(config.out), "min_probability": 1 / (1 + good_cost)}
+            others = recipe["classifiers"]
+            recipe = {**recipe, "classifiers": {**others, classifier: {**others.get(classifier, {}), **own}}}
+        sift = _write_sift(review, folder, recipe)
     except OSError as error:
         raise Invalid(f"{folder} cannot be written: {error.strerror}.") from error
-    return Applied(results=results, num_labels=len(lines), steps=steps)
+    return Applied(
+        folder=folder,
+        review=review,
+        results=results,
+        num_labels=len(lines),
+        training=training,
+        sift=sift,
+        recipe_without=recipe_without,
+    )
+
+
+def classifier_gain(applied: Applied) -> ClassifierGain:
+    """What the classifier that was trained saves. Raises ProgramError where it was not."""
+    assert applied.training is not None
+    config, good_cost = applied.training.config, applied.results.good_cost
+    assert isinstance(config, TrainClassifierConfig)
+    classifier = TextClassifier(config.out)
+    held = [one for one in labelled(config.labels) if part_of(one.text) == "measure" and one.weight]
+    total = sum(one.weight for one in held) or 1.0
+    kept = [classifier.probability(one.text) >= 1 / (1 + good_cost) for one in held]
+    wrong = sum(
+        one.weight * (good_cost if one.label else 1.0)
+        for one, is_kept in zip(held, kept, strict=True)
+        if one.label != is_kept
+    )
+    return ClassifierGain(
+        num_documents=len(held),
+        cost_without=sum(one.weight for one in held if not one.label) / total,
+        cost_with=wrong / total,
+    )
+
+
+def leave_classifier_out(applied: Applied) -> Step:
+    """Write the sift anew without what was trained; with the classifier of that name there was before."""
+    return _write_sift(applied.review, applied.folder, applied.recipe_without)
 
 
 def figures(review: DocumentReview, results: Results) -> dict[str, Any]:  # Any: JSON
@@ -122,6 +166,25 @@ def told(outcome: Outcome) -> str:
     return f"{wrong}{outcome.num_kept:,.0f} documents kept, cost {outcome.cost:.4f}"
 
 
+def _write_sift(review: DocumentReview, folder: Path, recipe: Recipe) -> Step:
+    try:
+        config = SiftConfig(
+            documents=Path(review.run["documents"]),
+            out=folder / "sift" / "out",
+            recipe=SiftRecipe.model_validate(recipe),
+        )
+    except ValidationError as error:
+        raise Invalid(f"The recipe of {review.name} does not fit this version: {error}") from error
+    write_atomically(folder / "recipe.json", _json({"recipe": recipe}))
+    write_atomically(folder / "curation.json", _json({"sift": recipe}))
+    return _step("sift", "pretrain.curation.sift", folder, config)
+
+
 def _step(name: str, module: str, folder: Path, config: SiftConfig | TrainClassifierConfig) -> Step:
     run_folder = RunFolder(folder / name)
+    run_folder.write_config(config)
     return Step(name=name, module=module, folder=run_folder, config=config)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

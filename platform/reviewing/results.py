@@ -10,9 +10,19 @@ import numpy as np
 
 from annotation.agreement.krippendorff import Interval
 from reviewing.models import DocumentReview, Reading, ReviewedDocument
+from reviewing.moving import cross_validated, moved_together
 from reviewing.selectors import agreement, documents_judged, given, is_bad, sample
-from reviewing.suggesting import Suggestion, bounds_with, cross_validated, moved_together, suggest_each
-from reviewing.verdicts import FilterFigures, Outcome, Sample, filter_figures
+from reviewing.suggesting import Suggestion, suggest_each
+from reviewing.verdicts import (
+    Bools,
+    FilterFigures,
+    FunnelRow,
+    Outcome,
+    Sample,
+    bounds_with,
+    filter_figures,
+    funnel,
+)
 
 GOOD_COSTS = (0.5, 1.0, 2.0, 4.0)
 """What a good document dropped may cost, in bad ones kept."""
@@ -50,6 +60,7 @@ class Results:
     before: Outcome
     after: Outcome
     """Cross-validated."""
+    funnel: Sequence[FunnelRow]
     newly_kept: Change
     newly_dropped: Change
 
@@ -81,12 +92,13 @@ def results_of(review: DocumentReview, good_cost: float, *, fixed: Collection[st
         moved=moved,
         before=before,
         after=after,
+        funnel=funnel(judged, bounds_K),
         newly_kept=_change(judged, dropped_D & ~now_D, by_pk),
         newly_dropped=_change(judged, ~dropped_D & now_D, by_pk),
     )
 
 
-def _change(judged: Sample, changed_D: np.ndarray, by_pk: dict[int, ReviewedDocument]) -> Change:
+def _change(judged: Sample, changed_D: Bools, by_pk: dict[int, ReviewedDocument]) -> Change:
     places = np.flatnonzero(changed_D)
     return Change(
         num=float(judged.weight_D[places].sum()),

@@ -76,6 +76,9 @@ def open_run(folder: Path) -> SiftRun:
     shards = sorted(path.name for path in out.glob("*.jsonl.zst") if not path.name.startswith("."))
     if not shards:
         raise ProgramError(f"{out} holds no documents: run sift in {folder} first.")
+    going_in = {path.name for path in config.documents.glob("*.jsonl.zst") if not path.name.startswith(".")}
+    if unfinished := sorted(going_in - set(shards)):
+        raise ProgramError(f"{unfinished[0]} is not sifted yet: finish the sift in {folder} first.")
     reports = []
     for shard in shards:
         report = read_report(out / "reports" / f"{shard}.json")

@@ -5,6 +5,7 @@ each, so that the strata part the corpus. Those near a threshold tell most of wh
 sampling: Cochran, Sampling Techniques, 1977, chapter 5); the others keep estimates of the whole right.
 """
 
+import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ NEAR_KEPT = 0.1
 NEAR_DROPPED = 0.5
 """Of the documents that one filter alone dropped, those nearest to its bound."""
 KEPT = "kept"
+DROPPED, NEAR = "dropped", "near"
+"""Kinds of the other strata."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +107,18 @@ def share_within(among: Sequence[float], value: float) -> float:
 def allocation(populations: Mapping[str, int], size: int) -> dict[str, int]:
     """How many documents to draw from each stratum: `size` in all, or everything where there are fewer.
 
-    Half of them from the dropped, equally by stratum; of the kept a third from those near no threshold. What
-    a small stratum cannot fill goes to the others. Dealt out by Sainte-Laguë's divisors.
+    Half of them from the dropped; of the kept a third from those near no threshold. Inside of a kind by the
+    root of a stratum's documents (Bankier, Power allocations, 1988): equal parts leave too little of the
+    large strata, and with it of the corpus, proportional ones too little of a rare filter's. What a small
+    stratum cannot fill goes to the others. Dealt out by Sainte-Laguë's divisors.
     """
-    num_dropped = sum(name.startswith("dropped") for name in populations)
-    num_near = len(populations) - num_dropped - (KEPT in populations)
+    parts = {DROPPED: 1 / 2, NEAR: 1 / 3, KEPT: 1 / 6}
+    roots = dict.fromkeys(parts, 0.0)
+    for name, number in populations.items():
+        roots[kind_of(name)] += math.sqrt(number)
 
     def weight(name: str) -> float:
-        if name == KEPT:
-            return 1 / 3
-        return 1 / num_dropped if name.startswith("dropped") else 2 / 3 / num_near
+        return parts[kind_of(name)] * math.sqrt(populations[name]) / roots[kind_of(name)]
 
     drawn = dict.fromkeys(populations, 0)
     queue = [(-weight(name), name) for name, number in populations.items() if number]
@@ -124,3 +129,10 @@ def allocation(populations: Mapping[str, int], size: int) -> dict[str, int]:
         if drawn[name] < populations[name]:
             heappush(queue, (-weight(name) / (2 * drawn[name] + 1), name))
     return drawn
+
+
+def kind_of(stratum: str) -> str:
+    """DROPPED, NEAR or KEPT."""
+    if stratum == KEPT:
+        return KEPT
+    return DROPPED if stratum.startswith(DROPPED) else NEAR

@@ -204,3 +204,50 @@ def outcome_of(dropped_D: Bools, sample: Sample, good_cost: float) -> Outcome:
         error=weighted_share(dropped_D != bad_D, weight_D),
         cost=(good_cost * lost + left) / total,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunnelRow:
+    """What is left of the corpus after a filter and all before it, in documents, estimated."""
+
+    name: str
+    now: float
+    then: float
+    """With other bounds."""
+
+
+def funnel(sample: Sample, bounds_K: Floats) -> list[FunnelRow]:
+    """Filter by filter in the order of the recipe, those without a threshold first; only filters that drop
+    something now or with the other bounds."""
+    left_now_D, left_then_D = ~sample.other_D, ~sample.other_D
+    rows = []
+    if sample.other_D.any():
+        left = float(sample.weight_D[left_now_D].sum())
+        rows.append(FunnelRow(name="", now=left, then=left))
+    now_DK, then_DK = sample.hits(sample.bound_K), sample.hits(bounds_K)
+    for name in dict.fromkeys(threshold.filter for threshold in sample.thresholds):
+        own_K = np.array([threshold.filter == name for threshold in sample.thresholds])
+        now_D, then_D = now_DK[:, own_K].any(axis=1), then_DK[:, own_K].any(axis=1)
+        left_now_D, left_then_D = left_now_D & ~now_D, left_then_D & ~then_D
+        if now_D.any() or then_D.any():
+            rows.append(
+                FunnelRow(
+                    name=name,
+                    now=float(sample.weight_D[left_now_D].sum()),
+                    then=float(sample.weight_D[left_then_D].sum()),
+                )
+            )
+    return rows
+
+
+def reaching(sample: Sample, bounds_K: Floats, without: str = "") -> Floats:
+    """How many documents each stands for among those that all filters but `without` keep; 1 on average."""
+    hit_DK = sample.hits(bounds_K)
+    own_K = np.array([threshold.filter == without for threshold in sample.thresholds], dtype=bool)
+    weight_D = sample.weight_D * ~(sample.other_D | hit_DK[:, ~own_K].any(axis=1))
+    return weight_D / (weight_D.mean() if weight_D.any() else 1.0)
+
+
+def bounds_with(sample: Sample, bounds: Mapping[str, float]) -> Floats:
+    """All bounds, those named by their keys in the stead of the present ones."""
+    return np.array([bounds.get(each.key, each.bound) for each in sample.thresholds], dtype=float)

@@ -12,6 +12,7 @@ from pretrain.curation.heuristics import CODE_LEAVES_OUT, RULES, Bounds, Heurist
 from pretrain.curation.sift import SiftConfig, run
 from pretrain.curation.sifting import SiftRecipe
 from pretrain.run import RunFolder
+from reviewing.importing import review_import
 from reviewing.models import DocumentReview
 from reviewing.selectors import review_named
 from reviewing.services import reading_next, verdict_give
@@ -97,10 +98,8 @@ def error_on_all(out: Path, rule: Rule = people_would_drop) -> float:
     return wrong / total
 
 
-def make_review(project: Project, folder: Path, **told: Any) -> DocumentReview:
+def make_review(project: Project, folder: Path, *, num: int = 300, **told: Any) -> DocumentReview:
     """A review of a small corpus."""
-    from reviewing.importing import review_import
-
     given = {"name": "first", "size": 40, **told}
-    review = review_import(project, sift(folder, corpus(300)), **given)
+    review = review_import(project, sift(folder, corpus(num)), **given)
     return review_named(project, review.pk)

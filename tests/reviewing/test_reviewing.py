@@ -49,15 +49,15 @@ def test_verdicts_move_thresholds_and_train_a_classifier_and_the_error_on_docume
     project: Project, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.ACCORD_RUNS = tmp_path / "runs"
-    folder = sift(tmp_path, corpus(2500))
+    folder = sift(tmp_path, corpus(1600))
     before = error_on_all(folder / "out")
     call_command(
         *("import_document_review", str(folder), "--project", project.slug, "--name", "first"),
-        *("--documents", "500"),
+        *("--documents", "400"),
     )
-    assert "drew 500 of 2,500 documents" in capsys.readouterr().out
+    assert "drew 400 of 1,600 documents" in capsys.readouterr().out
     review = DocumentReview.objects.get()
-    assert judge_all(review, [make_annotator(project)]) == 500
+    assert judge_all(review, [make_annotator(project)]) == 400
     results = results_of(review, 1.0)
     assert set(results.moved) == {"num_words:low", "ellipsis_lines:high"}
     assert 35 <= results.moved["num_words:low"].bound <= 50
@@ -70,12 +70,12 @@ def test_verdicts_move_thresholds_and_train_a_classifier_and_the_error_on_docume
         *("apply_document_review", "first", "--project", project.slug, "--run", "--classifier", "quality")
     )
     told = capsys.readouterr().out
-    assert "num_words:low 100 → " in told
+    assert "num_words:low 100 → " in told and "left out" not in told
     out = tmp_path / "runs" / project.slug / "document-reviews" / "first"
     after = error_on_all(out / "sift" / "out")
     assert after < before / 3
     trained = json.loads((out / "classifier" / "result.json").read_text())
-    assert trained["num_documents"] > 50
+    assert trained["num_documents"] > 40
     sifted = next(read_shard(next((out / "sift" / "out").glob(f"*{ENDING}"))))
     assert sifted.verdicts["quality"].value is not None
     curation = json.loads((out / "curation.json").read_text())
@@ -83,6 +83,23 @@ def test_verdicts_move_thresholds_and_train_a_classifier_and_the_error_on_docume
     # The new sift is a run like any other.
     again = review_import(project, out / "sift", name="second", size=10)
     assert again.documents.count() == 10
+
+
+def test_a_classifier_that_learned_nothing_is_left_out_of_the_sift(
+    project: Project, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.ACCORD_RUNS = tmp_path / "runs"
+    review = make_review(project, tmp_path, num=420, size=420)
+    # By their length alone, which no word tells.
+    judge_all(review, [make_annotator(project)], lambda text: len(text) % 2 == 0)
+    call_command(
+        *("apply_document_review", "first", "--project", project.slug, "--run", "--classifier", "quality"),
+        *("--good-cost", "3"),
+    )
+    assert "it is left out" in capsys.readouterr().out
+    out = tmp_path / "runs" / project.slug / "document-reviews" / "first"
+    assert json.loads((out / "sift" / "run.json").read_text())["recipe"]["classifiers"] == {}
+    assert (out / "sift" / "result.json").exists() and (out / "classifier" / "out" / "model.bin").exists()
 
 
 def test_a_document_comes_once_to_each_and_to_as_many_as_were_asked_for(
@@ -204,6 +221,7 @@ def test_the_erase_command_finds_a_reviewed_document_and_the_labels_that_hold_it
         ("no run.json", "has no run.json"),
         ("no out", "run sift in"),
         ("no report", "no report or no dropped documents of 00.jsonl.zst: finish the sift"),
+        ("unfinished", "01.jsonl.zst is not sifted yet: finish the sift"),
         ("another recipe", "was sifted by another run.json"),
         ("changed kept", "has changed since it was sifted"),
         ("changed input", "has changed since it was sifted"),
@@ -221,6 +239,8 @@ def test_a_run_that_is_not_whole_is_refused_in_a_sentence_and_nothing_is_stored(
         (folder / "out").rename(folder / "elsewhere")
     elif spoil == "no report":
         (folder / "out" / "reports" / f"00{ENDING}.json").unlink()
+    elif spoil == "unfinished":
+        (folder / "out" / f"01{ENDING}").unlink()
     elif spoil == "another recipe":
         told = json.loads((folder / "run.json").read_text())
         told["recipe"]["heuristics"]["bounds"]["num_words"]["low"] = 60

@@ -14,7 +14,7 @@ from accounts.errors import AccordError, NotFound
 from alignment.base_making import run_steps
 from annotation.management.commands._report import project_named
 from pretrain.run import ProgramError
-from reviewing.applying import review_apply, told
+from reviewing.applying import Applied, classifier_gain, leave_classifier_out, review_apply, told
 from reviewing.models import DocumentReview
 
 
@@ -70,12 +70,27 @@ class Command(BaseCommand):
                 self.stdout.write("  no threshold moves: none is surely better elsewhere")
             self.stdout.write(f"wrote {folder}: recipe.json, curation.json, {applied.num_labels} labels")
             if options["run"]:
-                run_steps(applied.steps, options["threads"])
-                return
-            for step in applied.steps:
-                self.stdout.write(f"python -m {step.module} {step.folder.config_path}")
+                self._run(applied, options["threads"])
+            else:
+                for step in filter(None, (applied.training, applied.sift)):
+                    self.stdout.write(f"python -m {step.module} {step.folder.config_path}")
         except (AccordError, ProgramError) as error:
             raise CommandError(str(error)) from error
+
+    def _run(self, applied: Applied, num_threads: int) -> None:
+        """Train, and sift with what was trained if it is worth it."""
+        sift = applied.sift
+        if applied.training is not None:
+            run_steps([applied.training], num_threads)
+            gain = classifier_gain(applied)
+            self.stdout.write(
+                f"the classifier, on {gain.num_documents} documents that it has not learned from: cost "
+                f"{gain.cost_with:.4f} each, without it {gain.cost_without:.4f}"
+            )
+            if not gain.helps:
+                self.stdout.write("it is left out: more verdicts may make it better")
+                sift = leave_classifier_out(applied)
+        run_steps([sift], num_threads)
 
 
 def _review_named(slug: str, name: str) -> DocumentReview:
