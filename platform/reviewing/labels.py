@@ -9,7 +9,7 @@ from reviewing.verdicts import bounds_with, reaching
 
 
 def label_lines(review: DocumentReview, bounds: Mapping[str, float], without: str = "") -> Iterator[str]:
-    """`{"text", "label", "weight"}`, label true for what people would keep.
+    """`{"text", "label", "weight", "document"}`, label true for what people would keep.
 
     A classifier judges what the other filters keep, so a document weighs what it stands for among those that
     they keep with these bounds, and nothing where they drop it; 1 on average. `without` is the classifier's
@@ -24,5 +24,10 @@ def label_lines(review: DocumentReview, bounds: Mapping[str, float], without: st
     for document in rows.iterator(chunk_size=100):
         if len(document.text) == document.num_characters:
             weight = round(weights[document.pk], 4)
-            line = {"text": document.text, "label": labels[document.pk], "weight": weight}
+            line = {
+                "text": document.text,
+                "label": labels[document.pk],
+                "weight": weight,
+                "document": document.pk,
+            }
             yield json.dumps(line, ensure_ascii=False) + "\n"

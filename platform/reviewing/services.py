@@ -116,6 +116,11 @@ def review_set_open(review: DocumentReview, *, is_open: bool, actor: User) -> No
         audit_record(actor, "document_review.open" if is_open else "document_review.close", review, {})
 
 
+def labels_note(review: DocumentReview, *, actor: User | None) -> None:
+    """Write down that somebody takes documents with people's verdicts out."""
+    audit_record(actor, "document_review.export", review, {})
+
+
 def document_erase(document: ReviewedDocument, *, actor: User | None) -> Erasure:
     """Erase a document's text and address; people's verdicts on it go on to count."""
     erasure = Erasure()

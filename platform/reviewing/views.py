@@ -16,6 +16,7 @@ from accounts.errors import AccordError, Forbidden, Invalid
 from annotation.models import Project
 from annotation.permissions import ADMINISTER, ANNOTATE, project_for
 from annotation.services.exposure import opted_in
+from annotation.streaming import stream
 from annotation.views.projects import project_frame
 from reviewing.labels import label_lines
 from reviewing.models import DocumentReview, Reading, ReviewedDocument
@@ -24,6 +25,7 @@ from reviewing.results import GOOD_COSTS, results_of
 from reviewing.selectors import latest_judged, open_review, progress, review_named
 from reviewing.services import (
     filters_reveal,
+    labels_note,
     reading_next,
     review_set_open,
     verdict_give,
@@ -91,9 +93,10 @@ def review_recipe(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def review_labels(request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
     """The documents with people's verdicts, a line each, for `train_classifier`."""
     _project, review = _found(request, slug, pk)
-    response = StreamingHttpResponse(label_lines(review, {}), content_type="application/x-ndjson")
-    response["Content-Disposition"] = f'attachment; filename="{slug}-{review.name}-labels.jsonl"'
-    return response
+    labels_note(review, actor=signed_in(request))
+    pieces = (line.encode() for line in label_lines(review, {}))
+    name = f"{slug}-{review.name}-labels.jsonl"
+    return stream(request, pieces, name=name, content_type="application/x-ndjson")
 
 
 @login_required

@@ -98,7 +98,7 @@ def test_an_admin_sees_results_takes_the_recipe_and_the_verdicts_and_closes_the_
     assert low is not None and 30 <= low <= 55
     lines = browser.get(f"{base}{review.pk}/labels.jsonl").getvalue().decode().splitlines()
     assert len(lines) == 200
-    assert set(json.loads(lines[0])) == {"text", "label", "weight"}
+    assert set(json.loads(lines[0])) == {"text", "label", "weight", "document"}
     assert browser.get(f"{base}{review.pk}/?cost=dear").status_code == 422
     browser.post(f"{base}{review.pk}/open/", {"open": "0"})
     review.refresh_from_db()
