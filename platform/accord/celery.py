@@ -55,4 +55,4 @@ app.conf.update(
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webhooks", "annotation", "alignment"])
-app.autodiscover_tasks(["annotation"], related_name="import_tasks")
+app.autodiscover_tasks(["annotation", "reviewing"], related_name="import_tasks")

@@ -4,28 +4,26 @@ The programs' formats are read here, so only commands import it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.validators import slug_re
 from django.db import transaction
 
-from accounts.errors import Conflict, Invalid
+from accounts.errors import Invalid
 from accounts.models import User
 from accounts.services import audit_record
 from annotation.models import Project
 from pretrain.curation.documents import Document
 from pretrain.curation.steps import as_json
 from pretrain.run import ProgramError
+from reviewing.import_jobs import refuse_unfit
 from reviewing.models import DocumentReview, ReviewedDocument, Stratum
 from reviewing.sampling import Drawn, draw
 from reviewing.sift_runs import SiftRun, open_run, thresholds_of
 from reviewing.texts import storable_text
 from reviewing.thresholds import Threshold
 
-MOST = 20_000
-"""Documents of a sample: people judge hundreds."""
 BATCH = 200
 
 
@@ -39,23 +37,20 @@ def review_import(
     people_each: int = 1,
     filters: Sequence[str] = (),
     actor: User | None = None,
+    watched: Callable[[Iterator[Document]], Iterator[Document]] = iter,
 ) -> DocumentReview:
     """Draw `size` documents of the run in `folder`; with `filters`, near the thresholds of these alone.
 
+    Each pass over the documents goes through `watched`.
+
     Raises Conflict where the project has a review of that name, Invalid where the run or a value is not fit.
     """
-    if not slug_re.fullmatch(name) or len(name) > 64:
-        raise Invalid(f"{name!r} is no name of a review: give up to 64 letters, digits, - and _.")
-    if not 1 <= size <= MOST:
-        raise Invalid(f"{size} documents cannot be drawn: give 1 to {MOST:,}.")
-    if not 1 <= people_each <= 50:
-        raise Invalid(f"{people_each} people cannot judge each document: give 1 to 50.")
-    if project.document_reviews.filter(name=name).exists():
-        raise Conflict(f"{project} has a review {name!r} already: choose another name.")
+    refuse_unfit(project, name=name, size=size, people_each=people_each)
     try:
         run = open_run(folder)
         thresholds = thresholds_of(run.config.recipe)
-        drawn = draw(run.documents, _chosen(thresholds, filters), size=size, seed=seed)
+        chosen = _chosen(thresholds, filters)
+        drawn = draw(lambda: watched(run.documents()), chosen, size=size, seed=seed)
     except ProgramError as error:
         raise Invalid(str(error)) from error
     with transaction.atomic():

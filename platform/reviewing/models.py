@@ -124,3 +124,38 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"reading {self.pk}"
+
+
+class ReviewImport(models.Model):
+    """A run of `sift` on its way to a review. Run twice it makes one, so a worker's death costs only time."""
+
+    class State(models.TextChoices):
+        """Finished ones have their review; failed ones say why in `error`."""
+
+        WAITING = "waiting", gettext_lazy("waiting")
+        RUNNING = "running", gettext_lazy("running")
+        DONE = "done", gettext_lazy("done")
+        FAILED = "failed", gettext_lazy("failed")
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="review_imports")
+    run = models.TextField()
+    """The run folder, below the folder of all runs."""
+    name = models.SlugField(max_length=64)
+    """Of the review to be."""
+    size = models.PositiveIntegerField()
+    people_each = models.PositiveSmallIntegerField(default=1)
+    seed = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    num_read = models.PositiveBigIntegerField(default=0)
+    """Documents read so far, in all passes."""
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+    """The last sign of life."""
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"import of {self.name}"

@@ -2,13 +2,20 @@
 
 from django.urls import path
 
-from reviewing import views
+from reviewing import import_views, views
 
 DOCUMENTS = "projects/<slug:slug>/documents/"
 READ = f"{DOCUMENTS}<int:pk>/read/"
 
 urlpatterns = [
     path(DOCUMENTS, views.review_list, name="document-reviews"),
+    path(f"{DOCUMENTS}import/", import_views.review_import, name="document-review-import"),
+    path(f"{DOCUMENTS}imports/", import_views.review_imports, name="document-review-imports"),
+    path(
+        f"{DOCUMENTS}imports/<int:pk>/restart/",
+        import_views.review_import_restart,
+        name="document-review-import-restart",
+    ),
     path(f"{DOCUMENTS}<int:pk>/", views.review_results, name="document-review"),
     path(f"{DOCUMENTS}<int:pk>/open/", views.review_open, name="document-review-open"),
     path(f"{DOCUMENTS}<int:pk>/recipe.json", views.review_recipe, name="document-review-recipe"),

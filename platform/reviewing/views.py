@@ -18,6 +18,7 @@ from annotation.permissions import ADMINISTER, ANNOTATE, project_for
 from annotation.services.exposure import opted_in
 from annotation.streaming import stream
 from annotation.views.projects import project_frame
+from reviewing.import_views import ReviewImportForm, imports_shown
 from reviewing.labels import label_lines
 from reviewing.models import DocumentReview, Reading, ReviewedDocument
 from reviewing.reasons import REASONS
@@ -46,7 +47,10 @@ def review_list(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         **project_frame(request, project),
         "reviews": [progress(review) for review in project.document_reviews.all()],
+        **imports_shown(project),
     }
+    if signed_in(request).is_admin:
+        context["form"] = ReviewImportForm()
     return render(request, "reviewing/review_list.html", context)
 
 

@@ -265,7 +265,7 @@ def test_wrong_options_are_refused_in_a_sentence(project: Project, tmp_path: Pat
         call_command(*told, "--name", "a", "--filter", "taste")
     with pytest.raises(CommandError, match="no name of a review"):
         call_command(*told, "--name", "a b")
-    with pytest.raises(CommandError, match="give 1 to 20,000"):
+    with pytest.raises(CommandError, match="give 1 to 20000"):
         call_command(*told, "--name", "a", "--documents", "0")
     call_command(*told, "--name", "a", "--filter", "num_words")
     with pytest.raises(CommandError, match="a review 'a' already"):

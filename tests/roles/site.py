@@ -22,6 +22,7 @@ from annotation.figures.edits_again import lost_edit_ids
 from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
 from registry.models import Checkpoint, Deployment
+from reviewing.models import ReviewImport
 from tests.annotation.factories import make_project
 from tests.e2e.sample_site import SampleSite, make_sample_site
 from webhooks.models import Delivery, Endpoint
@@ -141,6 +142,7 @@ class Site:
             "document": sample.documents.documents.all()[0].pk,
         }
         documents = "/projects/<slug:slug>/documents/<int:pk>/"
+        drawing = ReviewImport.objects.create(project=project, run="x", name="x", size=1)
         return {
             "": {
                 "slug": project.slug,
@@ -184,6 +186,7 @@ class Site:
                 f"{documents}{rest}": reviewed
                 for rest in ("", "open/", "recipe.json", "labels.jsonl", "read/", "read/<int:document>/")
             },
+            "/projects/<slug:slug>/documents/imports/<int:pk>/restart/": {"pk": drawing.pk},
             **{f"{documents}read/<int:document>/{deed}/": reviewed for deed in ("take-back", "reveal")},
             "/rounds/<int:pk>/": {"pk": sample.round.pk},
             "/rounds/<int:pk>/cancel/": {"pk": sample.round.pk},
