@@ -18,6 +18,7 @@ from annotation.permissions import ADMINISTER, ANNOTATE, project_for
 from annotation.services.exposure import opted_in
 from annotation.streaming import stream
 from annotation.views.projects import project_frame
+from reviewing.import_jobs import runs_offered
 from reviewing.import_views import ReviewImportForm, imports_shown
 from reviewing.labels import label_lines
 from reviewing.models import DocumentReview, Reading, ReviewedDocument
@@ -49,7 +50,7 @@ def review_list(request: HttpRequest, slug: str) -> HttpResponse:
         "reviews": [progress(review) for review in project.document_reviews.all()],
         **imports_shown(project),
     }
-    if signed_in(request).is_admin:
+    if signed_in(request).is_admin and runs_offered():
         context["form"] = ReviewImportForm()
     return render(request, "reviewing/review_list.html", context)
 

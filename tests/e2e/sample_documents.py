@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
@@ -12,7 +13,8 @@ from pretrain.curation.documents import Document
 from reviewing.importing import review_import
 from reviewing.models import DocumentReview, Reading
 from reviewing.selectors import review_named
-from tests.reviewing.factories import corpus, people_would_drop, sift
+from tests.pretrain.curation.texts import write_shards
+from tests.reviewing.factories import RECIPE, corpus, people_would_drop, sift_again
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> \x1b[31m \u202e drawkcab\n" + "x" * 400 + "\n"
@@ -30,9 +32,9 @@ def make_document_review(project: Project, folder: Path, people: list[User]) -> 
         for number, text in enumerate(texts, start=1000)
     ]
     name = f"spring-{project.slug}"
-    review = review_import(
-        project, sift(folder / name, documents, num=1), name=name, size=NUM_DOCUMENTS, people_each=2
-    )
+    write_shards(folder / name, documents, num=1)
+    run = sift_again(settings.ACCORD_RUNS / "pretrain" / name / "3-sift", folder / name, RECIPE)
+    review = review_import(project, run, name=name, size=NUM_DOCUMENTS, people_each=2)
     now = timezone.now()
     rows = list(review.documents.all())
     Reading.objects.bulk_create(

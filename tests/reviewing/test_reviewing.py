@@ -1,14 +1,18 @@
 """A review from the run folder to a sift that people agree with more; bad input; many reviewers at once."""
 
 import json
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
+from accord.env import REPOSITORY
 from accounts.errors import Conflict, Forbidden, Invalid
 from annotation.models import Project
 from pretrain.curation.documents import ENDING, Document, ShardWriter, read_shard
@@ -316,3 +320,31 @@ def test_people_at_once_get_no_document_more_often_than_asked(tmp_path: Path) ->
         done = sum(pool.map(work, range(len(people))))
     assert done == 30
     assert Reading.objects.count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_is_killed_while_it_stores_leaves_nothing_and_can_be_repeated(
+    tmp_path: Path, process_environment: dict[str, str]
+) -> None:
+    project = make_project()
+    folder = sift(tmp_path, corpus(60))
+    told = ("import_document_review", str(folder), "--project", project.slug, "--name", "first")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE reviewing_revieweddocument IN EXCLUSIVE MODE")
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *told], cwd=REPOSITORY, env=process_environment
+        )
+        try:
+            until = time.monotonic() + 60
+            waiting = 0
+            while not waiting and time.monotonic() < until:
+                time.sleep(0.05)
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                waiting = cursor.fetchone()[0]
+            assert waiting, "the import never came to store its documents"
+        finally:
+            process.kill()
+            process.wait()
+    assert not DocumentReview.objects.exists()
+    call_command(*told)
+    assert DocumentReview.objects.get().documents.count() == 60
