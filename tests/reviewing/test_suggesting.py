@@ -230,3 +230,13 @@ def test_hostile_characters_are_seen_and_what_cannot_be_stored_is_replaced() -> 
     assert displayed("a\x1b[31m\u202eb\r\nc\0") == "a␛[31m⟦U+202E⟧b\nc␀"
     assert storable_text("a\0b\ud800") == "a\ufffdb?"
     assert len(storable_text("x" * 300_000)) == 200_000
+
+
+def test_nothing_judged_and_no_thresholds_give_empty_figures() -> None:
+    for documents, thresholds in (([], [WORDS]), ([judged(1, 80, True)], []), ([], [])):
+        sample = sample_of(documents, {"all": 10}, thresholds)
+        assert moved_together(sample, good_cost=1.0, seed=0) == {}
+        before, after = cross_validated(sample, good_cost=1.0, seed=0)
+        assert before == after
+        assert funnel(sample, sample.bound_K) == [] and suggest_each(sample, good_cost=1.0, seed=0) == {}
+        assert len(reaching(sample, sample.bound_K)) == len(documents)
