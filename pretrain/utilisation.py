@@ -23,8 +23,8 @@ MOST_FLOPS = {
 }
 """FLOP/s by a part of a GPU's name, by its data sheet, without sparsity: of bf16 tensor cores, and of fp32.
 The first that fits."""
-WIDTH, TIMES = 1024, 5
-"""Of the square products that tell what a CPU can do."""
+WIDTH, TIMES = 1024, 25
+"""Of the square products that tell what a CPU can do; the best counts, for others may be at work."""
 TOLD_AFTER_SECONDS = 60.0
 """A training shorter than this is not worth measuring the processor for."""
 
