@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from alignment.quality.judging import ChatMessage, UnusableReply, json_object
+from alignment.quality.judging import ChatMessage, UnusableReply, json_object, object_form
 from annotation.records import Message, Record
 
 INSTRUCTION = (
@@ -21,6 +21,7 @@ INSTRUCTION = (
     'Reply with a JSON object and nothing else: {"better": "first"}, {"better": "second"} or '
     '{"better": "tie"}'
 )
+VERDICT_FORM = object_form({"better": {"type": "string", "enum": ["first", "second", "tie"]}})
 
 
 @dataclass(frozen=True, kw_only=True)

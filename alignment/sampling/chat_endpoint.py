@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from alignment.programs import JudgeConfig
-from alignment.quality.judging import ChatMessage
+from alignment.quality.judging import ChatMessage, Form
 from pretrain.run import ProgramError
 
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
@@ -34,6 +34,7 @@ class ChatEndpoint:
         self._config = config
         self._named_in = named_in
         self._sleep = sleep
+        self._takes_forms = True
         self._server = httpx.Client(
             base_url=config.url.rstrip("/"),
             headers=headers,
@@ -47,16 +48,24 @@ class ChatEndpoint:
     def __exit__(self, *_: object) -> None:
         self._server.close()
 
-    def reply(self, messages: list[ChatMessage]) -> str:
-        """The judge's words; none where it refuses this question. Raises ProgramError without a reply."""
-        response = self._post(
-            {
-                "model": self._config.model,
-                "messages": messages,
-                "temperature": 0.0,
-                "max_tokens": MAX_REPLY_TOKENS,
-            }
-        )
+    def reply(self, messages: list[ChatMessage], form: Form) -> str:
+        """The judge's words; none where it refuses this question. Raises ProgramError without a reply.
+
+        An endpoint that can hold its model to a JSON schema does; the others are asked without one.
+        """
+        asked = {
+            "model": self._config.model,
+            "messages": messages,
+            "temperature": 0.0,
+            "max_tokens": MAX_REPLY_TOKENS,
+        }
+        schema = {"name": "reply", "schema": form, "strict": True}
+        held = {"response_format": {"type": "json_schema", "json_schema": schema}}
+        response = self._post(asked | held if self._takes_forms else asked)
+        if response.status_code == httpx.codes.BAD_REQUEST and self._takes_forms:
+            response = self._post(asked)
+            # Where it answers now, the form was what it did not understand.
+            self._takes_forms = response.status_code == httpx.codes.BAD_REQUEST
         if response.status_code == httpx.codes.BAD_REQUEST:
             return ""  # too long for it, or against its rules: this question stays unanswered
         try:

@@ -13,8 +13,10 @@ from alignment.programs import JudgeConfig
 from alignment.quality.judging import (
     Judgement,
     UnusableReply,
+    difficulty_form,
     difficulty_question,
     judgement_from,
+    points_form,
     quality_question,
     scale_for,
 )
@@ -41,8 +43,8 @@ def judge_all(
 
         def ask(example: SftExample) -> Judgement | None:
             scale = scale_for(domains.get(example.id, ""), config.code_domains)
-            quality = endpoint.reply(quality_question(example, scale))
-            difficulty = endpoint.reply(difficulty_question(example))
+            quality = endpoint.reply(quality_question(example, scale), points_form(scale))
+            difficulty = endpoint.reply(difficulty_question(example), difficulty_form())
             try:
                 return judgement_from(example, scale, quality, difficulty)
             except UnusableReply:

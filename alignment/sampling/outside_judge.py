@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from alignment.outside import SAMPLED, judged_win_rates, scored_best_of_k
 from alignment.pairwise import (
+    VERDICT_FORM,
     AnswerPair,
     PairQuestion,
     Verdict,
@@ -19,7 +20,14 @@ from alignment.pairwise import (
     verdict_from,
 )
 from alignment.programs import OutsideJudgeConfig
-from alignment.quality.judging import Grade, UnusableReply, grade_from, quality_question, scale_for
+from alignment.quality.judging import (
+    Grade,
+    UnusableReply,
+    grade_from,
+    points_form,
+    quality_question,
+    scale_for,
+)
 from alignment.records import CandidateSet, PromptRecord, SampledAnswer, SftExample
 from alignment.sampling.asking import ask_all
 from alignment.sampling.chat_endpoint import ChatEndpoint
@@ -52,14 +60,15 @@ def run(config: OutsideJudgeConfig, folder: RunFolder) -> None:
 
         def judge_pair(question: PairQuestion) -> Verdict | None:
             try:
-                return verdict_from(question, endpoint.reply(pair_messages(question)))
+                return verdict_from(question, endpoint.reply(pair_messages(question), VERDICT_FORM))
             except UnusableReply:
                 return None
 
         def grade(example: SftExample) -> Grade | None:
             scale = scale_for(domains[example.id], config.judge.code_domains)
+            reply = endpoint.reply(quality_question(example, scale), points_form(scale))
             try:
-                return grade_from(example.id, scale, endpoint.reply(quality_question(example, scale)))
+                return grade_from(example.id, scale, reply)
             except UnusableReply:
                 return None
 

@@ -6,6 +6,7 @@ do anything, so it listens on a loopback address alone.
 """
 
 import ipaddress
+import json
 import runpy
 import sys
 
@@ -57,6 +58,8 @@ def server_arguments(config: ServeConfig, *, on_cpu: bool) -> list[str]:
         "disable_uvicorn_access_log": True,
         "disable_fastapi_docs": True,
         "uvicorn_log_level": "warning",
+        # Who holds a model to a form, as judges are held, wants no spaces between its parts.
+        "structured_outputs_config": json.dumps({"backend": "guidance", "disable_any_whitespace": True}),
     }
     return [part for name, value in options.items() for part in as_arguments(name, value)]
 

@@ -89,6 +89,10 @@ def _answer(value: object, prompt: tuple[Message, ...], name: str) -> tuple[tupl
     if not messages or messages[-1].role != "assistant":
         raise RowRefused(Reason.EMPTY_RESPONSE, f"{name} ends with no message of the assistant")
     *before, last = messages
+    if last.tool_call:
+        raise RowRefused(
+            Reason.UNKNOWN_FORMAT, f"{name} is a call of a tool: only words to the user are compared"
+        )
     repeats_prompt = tuple(before[: len(prompt)]) == prompt
     return tuple(before) if repeats_prompt else (*prompt, *before), last.content
 

@@ -193,6 +193,10 @@ BAD_ROWS: list[tuple[object, Reason]] = [
     ({**TRL, "chosen": []}, Reason.EMPTY_RESPONSE),
     ({**TRL, "chosen": messages(("user", "a"))}, Reason.EMPTY_RESPONSE),
     ({**TRL, "chosen": messages(("assistant", ""))}, Reason.EMPTY_RESPONSE),
+    (
+        {**TRL, "chosen": [{"role": "assistant", "content": "find()", "tool_call": True}]},
+        Reason.UNKNOWN_FORMAT,
+    ),
     ({**TRL, "rejected": TRL["chosen"]}, Reason.IDENTICAL_RESPONSES),
     ({**TRL, "strength": "best"}, Reason.UNKNOWN_STRENGTH),
     ({**TRL, "rejected": messages(("user", "Who?"), ("assistant", "No."))}, Reason.DIFFERENT_CONTEXTS),

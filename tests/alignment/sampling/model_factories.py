@@ -28,10 +28,9 @@ def make_config(tokenizer: Path, **fields: object) -> LlamaConfig:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=256,
         initializer_range=0.2,
         pad_token_id=encoder.pad_id,
-        **{"tie_word_embeddings": False, **fields},
+        **{"max_position_embeddings": 256, "tie_word_embeddings": False, **fields},
     )
 
 

@@ -73,10 +73,25 @@ def test_trouble_that_passes_is_waited_for(fake_judge: FakeJudge, tmp_path: Path
 def test_a_question_that_the_judge_refuses_leaves_its_example_unjudged(
     fake_judge: FakeJudge, tmp_path: Path
 ) -> None:
-    fake_judge.statuses = [400]
+    fake_judge.statuses = [400, 400]  # with the reply's form and without
     config = fake_judge.config.model_copy(update={"num_at_once": 1})
     found = judge_all(config, EXAMPLES[:2], {}, tmp_path / "judged.jsonl")
     assert set(found) == {"1"}
+
+
+def test_the_judge_is_held_to_the_form_of_its_reply_unless_it_cannot_be(
+    fake_judge: FakeJudge, tmp_path: Path
+) -> None:
+    config = fake_judge.config.model_copy(update={"num_at_once": 1})
+    judge_all(config, EXAMPLES[:1], {}, tmp_path / "held.jsonl")
+    quality, difficulty = (request["response_format"]["json_schema"] for request in fake_judge.requests)
+    assert quality["schema"]["properties"]["tone"]["enum"] == [1, 2, 3]
+    assert difficulty["schema"]["required"] == ["difficulty", "intentions"]
+
+    fake_judge.statuses, fake_judge.requests = [400], []
+    found = judge_all(config, EXAMPLES[:2], {}, tmp_path / "free.jsonl")
+    assert set(found) == {"0", "1"}
+    assert not any("response_format" in request for request in fake_judge.requests)
 
 
 @pytest.mark.parametrize(("statuses", "trouble"), [([503] * 60, "status 503"), ([401] * 9, "status 401")])

@@ -1,12 +1,7 @@
 """A real model server: the client's answers, weights moved into it while it runs, and what stops that."""
 
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +18,7 @@ from pretrain.run import ProgramError, RunFolder
 from registry.client import ChatClient, ModelAway
 from tests.alignment.sampling.conftest import ENGINE, Models
 from tests.alignment.sampling.factories import make_prompts
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-START_SECONDS = 600
+from tests.alignment.sampling.model_servers import model_server
 
 GREEDY = SamplingConfig(temperature=0.0, max_tokens=12)
 CONTEXTS = [prompt.context for prompt in make_prompts(8)]
@@ -34,39 +27,8 @@ CONTEXTS = [prompt.context for prompt in make_prompts(8)]
 @pytest.fixture(scope="module")
 def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a server that holds `models.policy` at first."""
-    folder = RunFolder(tmp_path_factory.mktemp("server"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder.write_config(ServeConfig(checkpoint=models.policy, served_name="policy", port=port, engine=ENGINE))
-    with (folder.path / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "alignment.sampling.serve", str(folder.config_path)],
-            cwd=REPOSITORY,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    base_url = f"http://127.0.0.1:{port}"
-    try:
-        give_up = time.monotonic() + START_SECONDS
-        while not server_ready(base_url):
-            assert process.poll() is None, (folder.path / "log.txt").read_text()[-3000:]
-            assert time.monotonic() < give_up, (folder.path / "log.txt").read_text()[-3000:]
-            time.sleep(0.2)
+    with model_server(models.policy, tmp_path_factory.mktemp("server")) as base_url:
         yield base_url
-    finally:
-        stop(process)
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a server; one that is still starting does not listen to a polite word."""
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")
