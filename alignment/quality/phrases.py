@@ -12,6 +12,9 @@ from alignment.quality.funnel import Dropped, dropped
 from alignment.quality.recipe import PhraseRule
 from alignment.records import SftExample
 
+CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.S)
+"""Blocks and words of code in Markdown: an exclamation mark there is an operator."""
+
 
 def balance_phrases(
     examples: Sequence[SftExample], rules: Sequence[PhraseRule], rewards: Mapping[str, float]
@@ -22,9 +25,10 @@ def balance_phrases(
     example id). Rules are applied one after the other. The order of the examples is kept.
     """
     kept, left_out = list(examples), list[Dropped]()
+    words_of = {example.id: CODE.sub(" ", example.response) for example in examples}
     for rule in rules:
         pattern = re.compile(rule.pattern, re.IGNORECASE)
-        having = [example for example in kept if pattern.search(example.response)]
+        having = [example for example in kept if pattern.search(words_of[example.id])]
         room = allowed(len(kept) - len(having), rule.max_share)
         best_first = sorted(having, key=lambda example: -rewards.get(example.id, math.inf))
         too_many = {example.id for example in best_first[room:]}

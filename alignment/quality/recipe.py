@@ -18,7 +18,7 @@ class PhraseRule(ProgramConfig):
 
     name: str
     pattern: str
-    """A regular expression, found anywhere in the response, upper or lower case."""
+    """A regular expression, found anywhere in the response but in its code, upper or lower case."""
     max_share: float = Field(ge=0, lt=1)
     """The part of the examples that may have it; 0 drops all that do."""
 
@@ -36,7 +36,10 @@ class PhraseRule(ProgramConfig):
 
 PHRASES = (
     PhraseRule(
-        name="emoji", pattern="[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf]", max_share=0.1
+        name="emoji",
+        # Without ♩ to ♯, which are music.
+        pattern="[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u2668\u2670-\u27bf]",
+        max_share=0.1,
     ),
     PhraseRule(name="exclamation marks", pattern="[!！]", max_share=0.25),
     PhraseRule(
@@ -49,8 +52,9 @@ PHRASES = (
 class OverlapRecipe(ProgramConfig):
     """When a prompt is too like an evaluation prompt to be learned from."""
 
-    max_similarity: float | None = Field(default=0.7, gt=0, le=1)
-    """Jaccard similarity of word n-grams from which it counts as the same; None: only equal ones do. Ours."""
+    max_similarity: float | None = Field(default=0.5, gt=0, le=1)
+    """Jaccard similarity of word n-grams from which it counts as the same; None: only equal ones do. Ours,
+    chosen on real prompts (docs/quality-control.md)."""
     ngram_words: int = Field(default=3, ge=1)
     """n. Ours."""
 

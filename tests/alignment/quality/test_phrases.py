@@ -75,3 +75,16 @@ def test_plain_answers_break_no_rule() -> None:
 def test_a_broken_pattern_is_refused() -> None:
     with pytest.raises(ValueError, match=r"pattern '\(', which is no regular expression"):
         rule(0.1, "(")
+
+
+def test_code_is_not_searched_and_music_is_no_emoji() -> None:
+    examples = [
+        make_example("block", "Use it:\n```\nif (!done) {}\n```\nThat is all."),
+        make_example("open block", "```\n#!/bin/sh"),
+        make_example("word", "Say `!important` there."),
+        make_example("said", "Sure! `x`"),
+        make_example("music", "C\u266f and D\u266d"),
+        make_example("emoji", "Sure \u2600"),
+    ]
+    kept, _ = balance_phrases(examples, [rule(0.0), PHRASES[0].model_copy(update={"max_share": 0.0})], {})
+    assert keys(kept) == ["block", "open block", "word", "music"]
