@@ -3,6 +3,7 @@
 Run by `tests.benchmarks.console` on servers of its own.
 """
 
+import gc
 import json
 import re
 import statistics
@@ -99,6 +100,8 @@ def main() -> int:
         history = make_history(project, Path(folder), num_rounds=asked.rounds, num_metrics=asked.metrics)
         client = Client()
         client.force_login(user_create(username="lead", role=Role.ADMIN))
+        gc.collect()
+        gc.freeze()  # as the web server does when it has started
         pages = [*console_pages(history), ("home", "/"), *_reports(project.slug)]
         cases = [case for name, path in pages if (case := _case(client, name, path)) is not None]
     asked.json.write_text(json.dumps({"device": processor(), "commit": commit(), "cases": cases}, indent=2))
