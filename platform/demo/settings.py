@@ -6,6 +6,7 @@ Pure. Everything that decides how long the demo takes and what it shows is on th
 import hashlib
 from dataclasses import dataclass
 
+from alignment.data_gate.recipe import DataGateRecipe
 from alignment.programs import EngineConfig, OptimizerConfig, SamplingConfig
 from alignment.quality.recipe import OverlapRecipe, QualityRecipe
 from alignment.recipe import (
@@ -91,6 +92,8 @@ def quick_settings() -> DemoSettings:
             "name": "small-world-quick",
             "collect": CollectRecipe(num_comparisons=150, sampling=SamplingConfig(max_tokens=16)),
             "snapshot": SnapshotRecipe(min_judgements=10),
+            # Of 150 judgements a seventh trains: whether each domain has one of them is chance.
+            "data_gate": DataGateRecipe(min_domain_coverage=None),
             "rejection": RejectionRecipe(
                 num_candidates=10, num_prompts=20, sampling=SamplingConfig(max_tokens=16)
             ),

@@ -10,7 +10,7 @@ def test_the_largest_preset_is_told_without_hardware() -> None:
     out = StringIO()
     call_command("pretrain", "--recipe", "405b", "--dry-run", stdout=out)
     assert "TP 8, CP 16, PP 16, DP 8" in out.getvalue()
-    assert "Larger than a device of 80 GiB" in out.getvalue()
+    assert "All stages fit into devices of 80 GiB." in out.getvalue()
 
 
 @pytest.mark.parametrize(
