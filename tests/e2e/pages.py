@@ -134,7 +134,8 @@ def _open_all(page: Page) -> None:
 
 def _reveal(page: Page) -> None:
     if page.get_by_role("button", name="What did the filters say?").count():
-        page.get_by_role("button", name="What did the filters say?").click()
+        with page.expect_navigation():  # until it is all there, its style sheets too
+            page.get_by_role("button", name="What did the filters say?").click()
     page.get_by_text("The filters kept it.").or_(page.get_by_text("The filters dropped it:")).wait_for()
 
 
