@@ -26,7 +26,6 @@ class SpikeMemory:
     mean: float = 0.0
     """Of the norms of steps that were taken, those far back weighing less."""
     num_taken: int = 0
-    num_skipped: int = 0
     num_in_a_row: int = 0
     """Skipped since the last step that was taken."""
 
@@ -39,7 +38,6 @@ class SpikeMemory:
     def add(self, norm: float, *, skipped: bool) -> None:
         """Take in a step's norm; that of a skipped step leaves the mean as it is."""
         if skipped:
-            self.num_skipped += 1
             self.num_in_a_row += 1
             return
         self.num_taken += 1

@@ -21,6 +21,7 @@ from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 
+from pretrain.curation.html_formulas import STYLE
 from pretrain.curation.html_text import decoded, html_text
 from tests.benchmarks.measuring import Case
 
@@ -32,7 +33,6 @@ SHINGLE_WORDS = 4
 MIN_FORMULA = 5
 """Characters without spaces: shorter ones stand in any text."""
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.S | re.M)
-WRAPPING = re.compile(r"^\{\\(?:displaystyle|textstyle)\s*(.*)\}$", re.S)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$(?!\$)", re.S)
 
 
@@ -165,5 +165,5 @@ def read_file(path: Path) -> Iterator[Page]:
 def formulas(markdown: str) -> list[str]:
     """Those between dollars outside code, without Wikipedia's wrapping, which says nothing."""
     written = (one or other for one, other in FORMULA.findall(FENCE.sub("", markdown)))
-    found = (WRAPPING.sub(r"\1", formula.strip()) for formula in written)
+    found = (STYLE.sub(r"\1", formula.strip()) for formula in written)
     return [formula for formula in found if len(unspaced(formula)) >= MIN_FORMULA]
