@@ -1,10 +1,11 @@
 """`python -m pretrain.curation.deduplicate_documents run.json`: of near-duplicates one stays, by language.
 
-First pass: MinHash signatures and rows of every document, in files of the run folder. Then the signatures of
+First pass: MinHash signatures and rows of every document, in files of the index. Then the signatures of
 each language are put into groups (`clusters`), and of each group the document that stays is chosen. Last
 pass: documents out.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,14 +21,15 @@ from pretrain.curation.clusters import DOCUMENTS_AT_ONCE, group
 from pretrain.curation.documents import read_shard, shard_paths
 from pretrain.curation.keepers import ROW, Preference, losers, row_of
 from pretrain.curation.languages import undetermined
-from pretrain.curation.marks import Marks, kept_array
+from pretrain.curation.marks import Marks, all_shards, choice_of, kept_array, kept_file
 from pretrain.curation.minhash import MinHashRecipe, Signer
-from pretrain.curation.steps import Judge, StepConfig, file_hash, run_step, with_progress
+from pretrain.curation.steps import Judge, Pass, StepConfig, run_step, shards_to_read, with_progress
 from pretrain.curation.word_hashes import word_hash
 from pretrain.curation.words import Segments
 from pretrain.run import RunFolder, program_main
 
 FILTER = "near_duplicate"
+PASSES: tuple[Pass, ...] = ("read", "choose", "write")
 Table = NDArray[np.void]
 
 
@@ -43,28 +45,46 @@ class DeduplicateDocumentsConfig(StepConfig):
 
 def run(config: DeduplicateDocumentsConfig, folder: RunFolder) -> None:
     """Sign, group, choose, write."""
-    shards = shard_paths(config.documents)
     signer = Signer(config.recipe)
-    index = folder.path / f"index-{signer.recipe.fingerprint()}"
+    index = (config.index or folder.path) / f"index-{signer.recipe.fingerprint()}"
     tables = [
         kept_array(index, shard, partial(signed, shard, signer))
-        for shard in with_progress(shards, folder, "shards read")
+        for shard in with_progress(shards_to_read(config), folder, "shards read")
     ]
+    if config.only == "read":
+        return folder.finish({"num_shards": len(tables)})
+    shards = shard_paths(config.documents)
+    fingerprint = config.fingerprint() + all_shards(shards)
+    choice = kept_file(
+        index / f"choice-{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.npy",
+        lambda: choose(tables, signer, config, folder),
+    )
+    if config.only == "choose":
+        return folder.finish({"num_gone": len(choice)})
     marks = Marks([shard.name for shard in shards])
+    marks.mark(choice)
+
+    def judge(shard: Path) -> Judge:
+        return marks.judge(shard, FILTER, "like another document")
+
+    return run_step(config, folder, judge, fingerprint)
+
+
+def choose(
+    tables: Sequence[Table], signer: Signer, config: DeduplicateDocumentsConfig, folder: RunFolder
+) -> Table:
+    """Rows of CHOICE, from the signatures of all shards."""
+    found = []
     for language in sorted({int(code) for table in tables for code in np.unique(table["language"])}):
         with language_rows(tables, language, folder.path) as (signatures_NH, rows):
 
             def tell(done: int) -> None:
                 folder.progress(done, config.recipe.bands, "bands of hashes")
 
-            found = group(signatures_NH, signer, documents_at_once=config.documents_at_once, on_band=tell)
-            rows["high"], rows["low"] = found.astype(np.uint64), 0
-            marks.mark(*losers(rows, config.prefer))
-
-    def judge(shard: Path) -> Judge:
-        return marks.judge(shard, FILTER, "like another document")
-
-    run_step(config, folder, judge, config.fingerprint() + marks.fingerprint(map(file_hash, shards)))
+            groups = group(signatures_NH, signer, documents_at_once=config.documents_at_once, on_band=tell)
+            rows["high"], rows["low"] = groups.astype(np.uint64), 0
+            found.append(losers(rows, config.prefer))
+    return choice_of(found)
 
 
 def signed(shard: Path, signer: Signer) -> Table:

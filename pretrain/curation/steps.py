@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ from pretrain.run import ProgramConfig, RunFolder, write_atomically
 
 Judge = Callable[[Document], Document]
 """Gives a document its further verdicts, and a text that may be cleaned."""
+Pass = Literal["read", "count", "choose", "write"]
+"""What a step does one after another. `read` and `count` look at each shard, `choose` at what they found of
+all, `write` judges the documents; a step names those that it has in its PASSES."""
 
 
 class StepConfig(ProgramConfig):
@@ -33,10 +36,14 @@ class StepConfig(ProgramConfig):
     task: int = Field(default=0, ge=0)
     num_tasks: int = Field(default=1, ge=1)
     """Several machines can share a pass over the shards, each with its own run folder and `task`."""
+    index: Path | None = None
+    """Where passes leave what they find for later ones: a folder that all tasks see. None: the run folder."""
+    only: Pass | None = None
+    """One pass, of the shards of this task; without, all of them, with whatever lies in the index."""
 
     def fingerprint(self) -> str:
         """Changes with whatever changes what goes out."""
-        told = self.model_dump(exclude={"documents", "out", "task", "num_tasks"})
+        told = self.model_dump(exclude={"documents", "out", "task", "num_tasks", "index", "only"})
         return hashlib.sha256(json.dumps(told, default=as_json).encode()).hexdigest()
 
 
@@ -64,8 +71,15 @@ class ShardReport(BaseModel):
     """By filter; a document that several filters dropped counts for each."""
 
 
-def run_step(config: StepConfig, folder: RunFolder, judge: Callable[[Path], Judge], fingerprint: str) -> None:
-    """Judge every shard of this task that is not done, and leave the sums in the run folder's result.
+def run_step(
+    config: StepConfig,
+    folder: RunFolder,
+    judge: Callable[[Path], Judge],
+    fingerprint: str,
+    **told: Any,  # Any: JSON
+) -> None:
+    """Judge every shard of this task that is not done, and leave the sums in the run folder's result, with
+    what is `told` beside.
 
     `judge` is asked anew for each shard. Raises ProgramError where a shard is damaged.
     """
@@ -76,7 +90,12 @@ def run_step(config: StepConfig, folder: RunFolder, judge: Callable[[Path], Judg
         done.append(judged_shard(shard, config.out, judge, fingerprint))
         folder.metrics(number + 1, documents=done[-1].num_documents, kept=done[-1].num_kept)
     folder.progress(len(shards), len(shards), "shards")
-    folder.finish(summed(done))
+    folder.finish(summed(done) | told)
+
+
+def shards_to_read(config: StepConfig) -> list[Path]:
+    """The shards that a pass before the last looks at: this task's where it is the only one, else all."""
+    return own_shards(config) if config.only in ("read", "count") else shard_paths(config.documents)
 
 
 def own_shards(config: StepConfig) -> list[Path]:
