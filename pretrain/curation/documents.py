@@ -30,7 +30,7 @@ class Verdict(BaseModel):
 
     kept: bool
     reason: str = ""
-    """Why it was dropped, in words; empty where it was kept."""
+    """Why it was dropped, in words; of what was kept, what the filter took it for, if it says that."""
     value: float | None = None
     """What the filter measured."""
 

@@ -5,20 +5,16 @@ words are the features (Joulin et al. 2016; lid.176 does the same). A ready mode
 """
 
 import json
-from collections import Counter
 from pathlib import Path
 
 from pydantic import Field
 
-from pretrain.curation.fast_text import FastTextRecipe, train
+from pretrain.curation.fast_text import FastTextRecipe
 from pretrain.curation.languages import LanguageModel
+from pretrain.curation.many_labels import Guesser, train_and_measure
 from pretrain.curation.urls import read_lines
-from pretrain.curation.word_hashes import word_hash
 from pretrain.failures import ProgramError
 from pretrain.run import ProgramConfig, RunFolder, program_main
-
-HELD_OUT = 10
-"""One text in so many."""
 
 
 class TrainLanguageConfig(ProgramConfig):
@@ -43,24 +39,15 @@ def run(config: TrainLanguageConfig, folder: RunFolder) -> None:
                 examples.append((row["lang"], row["text"]))
             except (ValueError, KeyError, TypeError) as error:
                 raise ProgramError(f"{path}, line {number}: give JSON with text and lang.") from error
-    held_out = [pair for pair in examples if word_hash(pair[1]) % HELD_OUT == 0]
-    learned = [pair for pair in examples if word_hash(pair[1]) % HELD_OUT]
-    if len({code for code, _ in learned}) < 2 or not held_out:
-        raise ProgramError("A model takes texts of two languages or more, some hundred of each: give more.")
-    train(learned, config.recipe, config.out, config.seed)
-    model = LanguageModel(config.out)
-    total, right = Counter[str](), Counter[str]()
-    for code, text in held_out:
-        total[code] += 1
-        right[code] += model.guess(text).code == code
-    folder.finish(
-        {
-            "num_texts": len(learned),
-            "num_languages": len({code for code, _ in learned}),
-            "accuracy": right.total() / total.total(),
-            "accuracy_by_language": {code: right[code] / total[code] for code in sorted(total)},
-        }
-    )
+    found = train_and_measure(examples, config.recipe, config.out, config.seed, guesser, "languages")
+    by_language = found.pop("by_label")
+    folder.finish(found | {"num_languages": len(by_language), "accuracy_by_language": by_language})
+
+
+def guesser(path: Path) -> Guesser:
+    """The language of a text, by a model."""
+    model = LanguageModel(path)
+    return lambda text: model.guess(text).code
 
 
 if __name__ == "__main__":
