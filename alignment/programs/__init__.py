@@ -15,6 +15,7 @@ from alignment.programs.averaging import (
     TiesMethod,
 )
 from alignment.programs.evaluation import HARNESS_TABLE, EvaluationConfig, HarnessConfig, OutsideJudgeConfig
+from alignment.programs.labelling import LabelDocumentsConfig
 from alignment.programs.predicting import PREDICTIONS, PredictConfig
 from alignment.programs.quality import JudgeConfig, QualityConfig
 from alignment.programs.sampling import (
@@ -47,6 +48,7 @@ __all__ = [
     "GreedySoupMethod",
     "HarnessConfig",
     "JudgeConfig",
+    "LabelDocumentsConfig",
     "LoraConfig",
     "MeanMethod",
     "OptimizerConfig",

@@ -12,12 +12,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from alignment.pairwise import Verdict
+from alignment.quality.document_labels import DocumentLabel
 from alignment.quality.judging import Grade, Judgement
 from annotation.records import write_records
 
 QuestionT = TypeVar("QuestionT")
 # Every answer has the `id` of its question.
-AnswerT = TypeVar("AnswerT", Judgement, Verdict, Grade)
+AnswerT = TypeVar("AnswerT", Judgement, Verdict, Grade, DocumentLabel)
 
 
 def ask_all(

@@ -18,6 +18,8 @@ MAX_REPLY_TOKENS = 512
 NUM_TRIES = 6
 FIRST_PAUSE_SECONDS = 0.5
 """Doubled after each try: 15 s in all."""
+OTHERWISE = "retry the stage, or launch with"
+"""What to do beside mending a judge that a recipe names, up to the field to leave out."""
 TRANSIENT_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
@@ -25,14 +27,14 @@ class ChatEndpoint:
     """Where a judge answers. Any thread may ask it."""
 
     def __init__(
-        self, config: JudgeConfig, *, named_in: str, sleep: Callable[[float], None] = time.sleep
+        self, config: JudgeConfig, *, otherwise: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """`named_in` is the field of the recipe that names the judge, for the sentences."""
+        """`otherwise` ends the sentence of an endpoint that stays away: what to do beside mending it."""
         headers = {}
         if config.key_file is not None:
             headers["Authorization"] = f"Bearer {read_key(config.key_file)}"
         self._config = config
-        self._named_in = named_in
+        self._otherwise = otherwise
         self._sleep = sleep
         self._takes_forms = True
         self._server = httpx.Client(
@@ -96,7 +98,7 @@ class ChatEndpoint:
     def _away(self, trouble: str) -> ProgramError:
         return ProgramError(
             f"The judge {self._config.model} at {self._config.url} does not answer ({trouble}): mend it and "
-            f"retry the stage, or launch with {self._named_in} left out."
+            f"{self._otherwise}"
         )
 
 

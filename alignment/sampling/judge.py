@@ -22,7 +22,7 @@ from alignment.quality.judging import (
 )
 from alignment.records import SftExample
 from alignment.sampling.asking import ask_all
-from alignment.sampling.chat_endpoint import ChatEndpoint
+from alignment.sampling.chat_endpoint import OTHERWISE, ChatEndpoint
 
 
 def judge_all(
@@ -39,7 +39,7 @@ def judge_all(
     `domains`, by id, decide the scale. Judgements of these examples that lie in `out` are not asked again.
     Raises ProgramError where the judge does not answer.
     """
-    with ChatEndpoint(config, named_in="quality.judge", sleep=sleep) as endpoint:
+    with ChatEndpoint(config, otherwise=f"{OTHERWISE} quality.judge left out.", sleep=sleep) as endpoint:
 
         def ask(example: SftExample) -> Judgement | None:
             scale = scale_for(domains.get(example.id, ""), config.code_domains)

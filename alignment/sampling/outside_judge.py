@@ -30,7 +30,7 @@ from alignment.quality.judging import (
 )
 from alignment.records import CandidateSet, PromptRecord, SampledAnswer, SftExample
 from alignment.sampling.asking import ask_all
-from alignment.sampling.chat_endpoint import ChatEndpoint
+from alignment.sampling.chat_endpoint import OTHERWISE, ChatEndpoint
 from annotation.records import read_records
 from pretrain.run import ProgramError, RunFolder, program_main
 
@@ -56,7 +56,7 @@ def run(config: OutsideJudgeConfig, folder: RunFolder) -> None:
         grade_id(each, place): each.prompt.domain for each in sets for place in range(len(each.candidates))
     }
     total = len(questions) + len(examples)
-    with ChatEndpoint(config.judge, named_in="gate.judge") as endpoint:
+    with ChatEndpoint(config.judge, otherwise=f"{OTHERWISE} gate.judge left out.") as endpoint:
 
         def judge_pair(question: PairQuestion) -> Verdict | None:
             try:

@@ -22,6 +22,8 @@ class FakeJudge:
         self.difficulty: dict[str, Any] = {"difficulty": 2, "intentions": ["ask"]}
         self.better: Callable[[str, str], str] = lambda first, second: "first"
         """Which of two answers it says is better: "first", "second" or "tie"."""
+        self.label: Callable[[str], dict[str, Any]] = lambda text: {"meets": True}
+        """What it says of a document."""
         self.statuses: list[int] = []
         """To answer with first, before it is well again."""
         self.requests: list[dict[str, Any]] = []
@@ -33,6 +35,8 @@ class FakeJudge:
         if "how hard" in instruction:
             return f"Sure:\n```json\n{json.dumps(self.difficulty)}\n```"
         dialog = json.loads(question.partition("\n")[2])
+        if question.startswith("The document"):
+            return json.dumps(self.label(dialog["text"]))
         if "two answers" in question:
             return json.dumps({"better": self.better(dialog["first"], dialog["second"])})
         return json.dumps(self.grades.get(dialog[-1]["content"], FULL_MARKS))
