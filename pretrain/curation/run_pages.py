@@ -17,11 +17,12 @@ from pretrain.curation.html_text import page_text
 from pretrain.curation.raw_records import NoPage, Raw, RawPage, Unreadable
 from pretrain.curation.read_rows import read_html_file, read_json_lines, read_parquet, read_text_file
 from pretrain.curation.read_warc import read_warc
-from pretrain.curation.steps import file_hash
+from pretrain.curation.steps import Pass, file_hash
 from pretrain.failures import ProgramError
 from pretrain.run import ProgramConfig, RunFolder, program_main, write_atomically
 
 Reader = Callable[[Path, int], Iterator[Raw]]
+PASSES: tuple[Pass, ...] = ("write",)
 READERS: tuple[tuple[tuple[str, ...], Reader], ...] = (
     ((".warc", ".warc.gz", ".warc.lz4", ".wet", ".wet.gz", ".wat", ".wat.gz", ".arc", ".arc.gz"), read_warc),
     ((".html", ".htm", ".xhtml"), read_html_file),

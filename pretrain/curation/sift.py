@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from pretrain.curation.sifting import Sieve, SiftRecipe
-from pretrain.curation.steps import Judge, StepConfig, folder_hash, run_step
+from pretrain.curation.steps import Judge, Pass, StepConfig, folder_hash, run_step
 from pretrain.run import RunFolder, program_main
+
+PASSES: tuple[Pass, ...] = ("write",)
 
 
 class SiftConfig(StepConfig):
