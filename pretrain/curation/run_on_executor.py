@@ -7,6 +7,7 @@ Killed and started again, it goes on with the shards that are not done; a Slurm 
 is waited for.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def run_pass(config: RunOnExecutorConfig, name: Pass, *, is_last: bool, folder: 
         execute(config.executor, step, num_tasks, folder, name)
     missing = [place for place, result in enumerate(results_of(tasks, num_tasks)) if result is None]
     if missing:
-        raise ProgramError(why_failed(tasks, missing, name))
+        raise ProgramError(why_failed(tasks, missing, name, folder.path / "datatrove" / name))
 
 
 def execute(
@@ -151,6 +152,7 @@ def execute(
                 )
             )
         case RayExecutor():
+            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report its use to its makers
             quietly(
                 RayPipelineExecutor(
                     [step],
@@ -239,7 +241,7 @@ def results_of(tasks: Path, num_tasks: int) -> list[dict[str, Any] | None]:  # A
     return [task_folder(tasks, place).read_result() for place in range(num_tasks)]
 
 
-def why_failed(tasks: Path, missing: list[int], name: str) -> str:
+def why_failed(tasks: Path, missing: list[int], name: str, logs: Path) -> str:
     """The sentence of the first task that left one."""
     for place in missing:
         sentence = task_folder(tasks, place).read_error()
@@ -247,7 +249,7 @@ def why_failed(tasks: Path, missing: list[int], name: str) -> str:
             return sentence
     return (
         f"Task {missing[0]} of the pass {name!r} ended without a result, as a process that was killed does: "
-        "look at its log, give it more memory or time, and start this again."
+        f"look at the logs in {logs}, give it more memory or time, and start this again."
     )
 
 

@@ -21,6 +21,7 @@ FILES = {
 ENVIRONMENT_READERS = {
     "platform/accord/env.py",
     "alignment/sampling/environment.py",  # vLLM reads its own when it is imported
+    "pretrain/curation/run_on_executor.py",  # tells Ray to report to nobody
     "pretrain/process_words.py",  # a forked process has a mark of its own
 }
 
