@@ -19,6 +19,10 @@ FP32 = 4
 MOMENTS = 2
 GIB = 1 << 30
 
+KEPT_LOGITS = 1 << 26
+"""Probabilities of a microbatch's tokens up to which the head keeps them: 256 MiB in fp32. Beyond it computes
+them again, a chunk at a time (`pretrain.packed.head`)."""
+
 Precision = Literal["fp32", "bf16"]
 
 
@@ -99,7 +103,7 @@ def rank_memory(
     own_tokens = plan.rows_per_microbatch * length // plan.context
     under_way = in_flight(plan, pipeline_rank, num_microbatches)
     layer_tokens = layer_bytes(model, plan, precision)
-    outside = outside_bytes(model, vocabulary_size, plan, precision) if is_last else 0
+    outside = outside_bytes(model, vocabulary_size, plan, precision, own_tokens) if is_last else 0
     masked = mask_bytes(plan, length, precision)
     if plan.recompute_activations:
         # The head is done with when the first layer is computed again.
@@ -147,11 +151,17 @@ def input_bytes(model: ModelRecipe, plan: ParallelPlan) -> float:
 
 
 def outside_bytes(
-    model: ModelRecipe, vocabulary_size: int, plan: ParallelPlan, precision: Precision
+    model: ModelRecipe, vocabulary_size: int, plan: ParallelPlan, precision: Precision, own_tokens: int
 ) -> float:
-    """What the end of the model keeps of a token: the last norm, the head's input, fp32 log-probabilities."""
+    """What the end of the model keeps of a token: the last norm, the head's input, and the probabilities, in
+    fp32 where the vocabulary is cut, else in the products' precision and only of few tokens."""
     norm = 8 * model.hidden_size + 4
-    return (norm + FP32 * vocabulary_size) / plan.tensor + element_size(precision) * model.hidden_size
+    size = element_size(precision)
+    if plan.tensor > 1:
+        probabilities = FP32 * vocabulary_size
+    else:
+        probabilities = size * vocabulary_size if own_tokens * vocabulary_size <= KEPT_LOGITS else 0
+    return (norm + probabilities) / plan.tensor + size * model.hidden_size
 
 
 def mask_bytes(plan: ParallelPlan, length: int, precision: Precision) -> float:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from pretrain.memory import KEPT_LOGITS
+
 CHUNK_LOGITS = 1 << 23
 """Logits of one chunk."""
-KEPT_LOGITS = 1 << 26
-"""Logits of all chunks up to which their probabilities are kept for the backward pass: 256 MiB in fp32."""
 TINY = 1e-30
 """Below this, a probability in fp32 loses digits of its logarithm."""
 

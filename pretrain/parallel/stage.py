@@ -15,6 +15,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
+from pretrain.packed.head import head_logprobs
 from pretrain.packing import NO_TARGET
 from pretrain.parallel.context import Visible, own_chunks, use_context_attention
 from pretrain.parallel.mesh import Mesh
@@ -64,10 +65,17 @@ class Stage(nn.Module):
             hidden_BTD = layer(hidden_BTD, position_embeddings=rotation, visible=visible)
         if not self.is_last:
             return hidden_BTD
-        logits_MV = self.lm_head(self.model.norm(hidden_BTD)).flatten(0, 1).float()
-        total = F.cross_entropy(logits_MV, targets_BT.flatten(), ignore_index=NO_TARGET, reduction="sum")
-        total = total.to_local() if isinstance(total, DTensor) else total
-        return total / max(1, num_targets)
+        return self._loss(self.model.norm(hidden_BTD), targets_BT.flatten()) / max(1, num_targets)
+
+    def _loss(self, hidden_BTD: Tensor, targets_M: Tensor) -> Tensor:
+        """The sum over the targets. Where each process has its part of the vocabulary, the logits stay in
+        parts; a whole one is read in chunks, so that it does not set the memory."""
+        if self._mesh.plan.tensor == 1:
+            logprobs_M = head_logprobs(self.lm_head, hidden_BTD.flatten(0, 1), targets_M.clamp_min(0))
+            return -(logprobs_M * (targets_M != NO_TARGET)).sum()
+        logits_MV = self.lm_head(hidden_BTD).flatten(0, 1).float()
+        total = F.cross_entropy(logits_MV, targets_M, ignore_index=NO_TARGET, reduction="sum")
+        return total.to_local() if isinstance(total, DTensor) else total
 
 
 def make_stage(whole: nn.Module, layers: range, mesh: Mesh) -> Stage:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from pretrain import memory
 from pretrain.loop import make_optimizer
 from pretrain.memory import (
     Precision,
@@ -19,6 +20,7 @@ from pretrain.memory import (
     rank_memory,
 )
 from pretrain.model import num_parameters
+from pretrain.packed import head
 from pretrain.parallel.mesh import make_mesh
 from pretrain.parallel.plan import ParallelPlan, layers_of_stages
 from pretrain.parallel.stage import make_stage
@@ -45,7 +47,7 @@ def test_activations_are_the_bytes_that_autograd_keeps(precision: Precision) -> 
     layer = layer_bytes(SHAPE, plan, precision) + mask_bytes(plan, LENGTH, precision)
     assert kept[3] - kept[2] == pytest.approx(layer, rel=1e-3)
     # Beside them: ids, targets and the rotation, a few bytes a token.
-    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision)
+    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision, LENGTH)
     assert outside <= kept[2] - 2 * layer <= outside + 100
 
 
@@ -57,13 +59,28 @@ def test_of_layers_computed_again_what_goes_in_is_kept(precision: Precision) -> 
     assert kept[5] - kept[2] == pytest.approx(3 * input_bytes(SHAPE, plan), rel=1e-3)
     planned = rank_memory(SHAPE, VOCABULARY, plan, 0, num_rows=1, length=LENGTH, precision=precision)
     again = layer_bytes(SHAPE, plan, precision)
-    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision)
+    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision, LENGTH)
     inputs = SHAPE.num_layers * input_bytes(SHAPE, plan)
     assert planned.activations == pytest.approx(LENGTH * (inputs + max(again, outside)))
     all_kept = rank_memory(
         SHAPE, VOCABULARY, ParallelPlan(), 0, num_rows=1, length=LENGTH, precision=precision
     )
     assert planned.total < all_kept.total
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_of_a_large_vocabulary_no_probabilities_are_kept(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (memory, head):
+        monkeypatch.setattr(module, "KEPT_LOGITS", LENGTH * VOCABULARY - 1)
+    plan = ParallelPlan()
+    with process_group(1):
+        kept = bytes_kept(plan, 2, precision) / LENGTH
+    layer = layer_bytes(SHAPE, plan, precision) + mask_bytes(plan, LENGTH, precision)
+    outside = outside_bytes(SHAPE, VOCABULARY, plan, precision, LENGTH)
+    assert outside < 10 * SHAPE.hidden_size + 4 * SHAPE.hidden_size
+    assert outside <= kept - 2 * layer <= outside + 100
 
 
 def bytes_kept(plan: ParallelPlan, num_layers: int, precision: Precision) -> int:
