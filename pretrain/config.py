@@ -41,5 +41,8 @@ class PretrainConfig(ProgramConfig):
     """How often to checkpoint for resuming."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two rows of metrics."""
+    evaluate_every: int | None = Field(default=None, ge=1)
+    """Steps between two looks at the loss of held-out documents in rows of the initial stage's length
+    (`evaluation_loss`); None: at gates and at the end only."""
     max_tokens_per_microbatch: int = Field(default=8192, ge=16)
     """Tokens in one forward pass; a row is never split."""

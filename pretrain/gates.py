@@ -18,11 +18,9 @@ from pretrain.needles import even_depths, measure_cells
 from pretrain.packing import TokenData
 from pretrain.recall import RecallTask
 from pretrain.run import RunFolder, write_atomically
-from pretrain.text_loss import mean_loss
+from pretrain.text_loss import MAX_GATE_TOKENS, mean_loss
 
 PICTURE_NAME = "needle.svg"
-MAX_GATE_TOKENS = 50_000
-"""A gate compares the same tokens with themselves, and looks often."""
 
 
 def gate_measure(

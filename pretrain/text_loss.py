@@ -9,6 +9,9 @@ from torch import nn
 from pretrain.model import next_token_loss
 from pretrain.packing import TokenData
 
+MAX_GATE_TOKENS = 50_000
+"""Of a look during training: it compares the same tokens with themselves, and looks often."""
+
 
 @torch.no_grad()
 def mean_loss(model: nn.Module, data: TokenData, *, length: int, num_rows: int, max_tokens: int) -> float:

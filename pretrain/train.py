@@ -39,6 +39,7 @@ from pretrain.stages import (
     loop_config,
     random_rows,
 )
+from pretrain.text_loss import MAX_GATE_TOKENS, mean_loss
 from pretrain.training_data import TrainingData, prepare
 
 
@@ -97,6 +98,8 @@ def train_stages(training: Training) -> LoopResult:
         tell_gate(course, folder, num_done)
         if num_done in kept_steps(course):
             keep_weights(training.model, folder, num_done)
+        if config.evaluate_every is not None and num_done % config.evaluate_every == 0:
+            folder.metrics(num_done, evaluation_loss=evaluation_loss(training))
         if num_done % config.log_every == 0:
             drawn = {f"drawn_{line.source}": line.tokens for line in training.ledger(num_done)}
             if drawn:
@@ -129,6 +132,19 @@ def train_stages(training: Training) -> LoopResult:
     if mixed is not None:  # also where nothing was left to train: the ledger is of what was really drawn
         mixed.keep(folder, trained.num_steps, trained.num_steps)
     return trained
+
+
+def evaluation_loss(training: Training) -> float:
+    """Nats per held-out token, in rows that the model has known since its first stage."""
+    config = training.config
+    length = config.recipe.initial.sequence_length
+    return mean_loss(
+        training.model,
+        training.data.holdout,
+        length=length,
+        num_rows=max(1, config.max_tokens_per_microbatch // length),
+        max_tokens=MAX_GATE_TOKENS,
+    )
 
 
 def write_models(training: Training, ledger: Sequence[Drawn]) -> dict[str, float]:

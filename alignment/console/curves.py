@@ -5,9 +5,18 @@ from collections.abc import Mapping, Sequence
 from alignment.console.run_files import Row
 from pretrain.plots import Axis, Line, Plot, Point, fitted_axis, plot
 
-METRICS = ("loss", "accuracy", "margin", "reward_margin", "kl", "learning_rate", "grad_norm")
+METRICS = (
+    "loss",
+    "evaluation_loss",
+    "accuracy",
+    "margin",
+    "reward_margin",
+    "kl",
+    "learning_rate",
+    "grad_norm",
+)
 """In the order in which they are shown, where a program has them."""
-LEARNED = METRICS[:5]
+LEARNED = METRICS[:6]
 """Those that say what a run has learned, not how it was told to."""
 SHARES = ("accuracy",)
 NUM_POINTS = 160

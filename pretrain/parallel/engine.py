@@ -11,6 +11,7 @@ from typing import TypeAlias
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleInterleaved1F1B
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import loss_parallel
@@ -58,6 +59,24 @@ class MeshEngine:
         told = sum(loss.item() for loss in losses) if self._mesh.tells_loss else 0.0
         flops = training_flops(self._config, rows.position_ids_RT)
         return {**summed({"loss": told}), "num_tokens": float(rows.num_targets), "flops": flops}
+
+    @torch.no_grad()
+    def mean_loss(self, rows: Rows, config: LoopConfig) -> float:
+        """Nats per token of rows that nothing is learned from, the same in every process."""
+        own = self._own_part(rows)
+        with self._context(config):
+            if self._mesh.plan.pipeline > 1:
+                losses = self._pipelined(own, learns=False)
+            else:
+                (stage,) = self.stages
+                size = self._mesh.plan.rows_per_microbatch
+                parts = [own.part(slice(first, first + size)) for first in range(0, len(own), size)]
+                losses = [stage(part.input_ids_RT, **part.keywords()) for part in parts]
+        for module in self.model.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()  # weights gathered here would be taken for this process's parts
+        told = sum(loss.item() for loss in losses) if self._mesh.tells_loss else 0.0
+        return summed({"loss": told})["loss"]
 
     def gradient_norm(self, gradients: list[DTensor]) -> Tensor:
         """The norm over the gradients of all stages."""
@@ -116,10 +135,11 @@ class MeshEngine:
             losses.append(loss.detach())
         return losses
 
-    def _pipelined(self, rows: Rows) -> list[Tensor]:
+    def _pipelined(self, rows: Rows, *, learns: bool = True) -> list[Tensor]:
         """All microbatches through PyTorch's schedule; the losses, known at the end of the pipeline only."""
         losses: list[Tensor] = []
-        self._pipeline_for(rows).step(
+        pipeline = self._pipeline_for(rows)
+        (pipeline.step if learns else pipeline.eval)(
             *([rows.input_ids_RT] if self._mesh.pipeline_rank == 0 else []),
             target=rows.targets_RT,
             losses=losses,

@@ -6,12 +6,13 @@ started again, on this mesh or another, it goes on from the newest complete chec
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from pretrain.checkpoint_folder import save_checkpoint_folder
-from pretrain.corpus import read_corpus
+from pretrain.corpus import Document, read_corpus, split_documents
 from pretrain.dialog import DialogEncoder
 from pretrain.loop import LoopConfig, NotFinite, train_with
 from pretrain.mix_record import check_mix, digests, keep_mix
@@ -22,11 +23,12 @@ from pretrain.parallel.elastic import ElasticStore, Standing, discard_elastic, l
 from pretrain.parallel.engine import MeshEngine
 from pretrain.parallel.mesh import make_mesh
 from pretrain.parallel.plan import check_plan
-from pretrain.parallel.schedule import Reading
+from pretrain.parallel.schedule import Phase, Reading
 from pretrain.processes import is_first, process_group, wait_for_all
 from pretrain.run import Onlooker, ProgramError, RunFolder, program_main
 from pretrain.spikes import named
 from pretrain.stream import Rows, TokenStream
+from pretrain.text_loss import MAX_GATE_TOKENS
 from pretrain.training_data import encode
 
 
@@ -43,7 +45,10 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
     phases = config.schedule.phases
     batches = [(phase.num_rows, phase.sequence_length) for phase in phases]
     check_plan(config.plan, config.model, encoder.vocabulary_size, batches)
-    corpus = read_corpus(config.corpus).documents
+    corpus: Sequence[Document] = read_corpus(config.corpus).documents
+    holdout: Sequence[Document] = ()
+    if config.holdout_fraction:
+        corpus, holdout = split_documents(tuple(corpus), config.holdout_fraction, config.seed)
     documents = encode(encoder, corpus)
     sources = [document.source for document in corpus]
 
@@ -61,7 +66,17 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
         phase = reading.phase_at(step)
         return stream.rows(reading.tokens_before(step), phase.num_rows, phase.sequence_length)
 
+    looks = held_out_rows(encode(encoder, holdout), phases[0], config.seed)
+    loop = loop_config(config, reading.num_steps)
+
+    def evaluation_loss() -> float:
+        """Nats per token of the held-out documents; all processes together."""
+        num_targets = sum(rows.num_targets for rows in looks)
+        return sum(engine.mean_loss(rows, loop) * rows.num_targets for rows in looks) / max(1, num_targets)
+
     def after_step(num_done: int) -> None:
+        if config.evaluate_every is not None and num_done % config.evaluate_every == 0:
+            folder.metrics(num_done, evaluation_loss=evaluation_loss())
         if num_done % config.log_every == 0:
             drawn = ledger_rows(stream, reading.tokens_before(num_done))
             folder.metrics(num_done, **{f"drawn_{line['source']}": line["tokens"] for line in drawn})
@@ -75,7 +90,7 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
         trained = train_with(
             engine,
             batch_at=rows_at,
-            config=loop_config(config, reading.num_steps),
+            config=loop,
             folder=folder,
             learning_rate_at=reading.learning_rate_at,
             after_step=after_step,
@@ -83,6 +98,7 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
         )
     except NotFinite as error:
         raise ProgramError(f"{error} The batch read {name_batch(error.step)}.") from error
+    evaluated = {"holdout_loss": evaluation_loss()} if looks else {}
     if not is_first():
         return
     whole = make_model(config.model, encoder, length, config.seed)
@@ -97,9 +113,21 @@ def run(config: ParallelConfig, folder: RunFolder) -> None:
             "loss": trained.final["loss"],
             "mesh": config.plan.describe(),
             "ledger": ledger_rows(stream, reading.tokens_before(reading.num_steps)),
+            **evaluated,
         }
     )
     discard_elastic(folder)
+
+
+def held_out_rows(documents: list[list[int]], phase: Phase, seed: int) -> list[Rows]:
+    """What the held-out loss is measured on: batches of the phase's shape, each document once as far as whole
+    batches and MAX_GATE_TOKENS go, one batch at least. None where nothing is held out."""
+    if not documents:
+        return []
+    stream = TokenStream(documents, seed)
+    tokens = phase.num_rows * phase.sequence_length
+    num = max(1, min(stream.num_tokens, MAX_GATE_TOKENS) // tokens)
+    return [stream.rows(place * tokens, phase.num_rows, phase.sequence_length) for place in range(num)]
 
 
 def stream_of(

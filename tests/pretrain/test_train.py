@@ -75,7 +75,7 @@ def test_a_program_killed_in_the_middle_goes_on_to_bitwise_the_same_model(tmp_pa
 def test_a_run_leaves_two_models_a_tokenizer_and_a_result(tmp_path: Path) -> None:
     rows = corpus_rows(400)
     corpus = write_rows(tmp_path / "corpus.jsonl", [*rows, {"text": ""}])
-    config = make_run(tmp_path / "run", corpus, quick_recipe())
+    config = make_run(tmp_path / "run", corpus, quick_recipe()).model_copy(update={"evaluate_every": 10})
     run(config, RunFolder(tmp_path / "run"))
     for folder in (config.out, config.out_initial):
         assert folder is not None
@@ -86,6 +86,10 @@ def test_a_run_leaves_two_models_a_tokenizer_and_a_result(tmp_path: Path) -> Non
     assert result["num_steps"] == 45
     assert 30 * 4 * 28 < result["num_tokens"] <= 45 * 128
     assert result["holdout_loss"] < result["holdout_loss_before_annealing"] < 4.0
+    told = RunFolder(tmp_path / "run").read_metrics("metrics")
+    looks = {row["step"]: row["evaluation_loss"] for row in told if "evaluation_loss" in row}
+    assert sorted(looks) == [10, 20, 30, 40]
+    assert looks[40] < looks[10]
     assert 1 < result["characters_per_token"] < 5
     assert result["corpus"]["refused"] == 1
     assert result["corpus"]["documents"] == 400

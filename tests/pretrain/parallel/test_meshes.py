@@ -13,9 +13,12 @@ from pretrain.parallel.plan import ParallelPlan
 from pretrain.processes import process_group
 from pretrain.run import RunFolder
 from tests.pretrain.parallel.worlds import (
+    EVALUATED_AFTER,
     LENGTH,
     NUM_ROWS,
     TOKENS,
+    evaluation_losses_in,
+    held_out,
     loop_config,
     losses_in,
     num_layers,
@@ -67,20 +70,28 @@ AGAIN = (
 
 @cache
 def losses_of_one(num_layers: int) -> list[float]:
-    """Of one process, with the whole model as it is and the loop's own engine."""
-    data = stream()
+    """Of one process, with the whole model as it is and the loop's own engine; last, of rows held out."""
+    data, model, looks = stream(), whole_model(num_layers), []
+
+    def evaluate(num_done: int) -> None:
+        if num_done == EVALUATED_AFTER:
+            (batch,) = held_out().microbatches(NUM_ROWS)
+            with torch.no_grad():
+                looks.append(next_token_loss(model, batch)[0].item())
+
     with TemporaryDirectory() as folder:
         train(
-            model=whole_model(num_layers),
+            model=model,
             batch_at=lambda step: data.rows(step * TOKENS, NUM_ROWS, LENGTH).microbatches(NUM_ROWS),
             loss=next_token_loss,
             config=loop_config(NUM_STEPS),
             folder=RunFolder(Path(folder)),
             learning_rate_at=lambda step: steps_of(NUM_STEPS).learning_rate_at((step + 1) * TOKENS),
+            after_step=evaluate,
         )
         losses = losses_in(Path(folder))
     assert len(set(losses)) == NUM_STEPS
-    return losses
+    return losses + looks
 
 
 def train_on_all(num_processes: int, path: Path) -> None:
@@ -95,7 +106,8 @@ def train_on_all(num_processes: int, path: Path) -> None:
 def assert_like_one(path: Path, num_processes: int) -> None:
     for name, plan in MESHES[num_processes].items():
         expected = losses_of_one(num_layers(plan))
-        assert losses_in(path / name) == pytest.approx(expected, abs=TOLERANCE, rel=0), name
+        found = losses_in(path / name) + evaluation_losses_in(path / name)
+        assert found == pytest.approx(expected, abs=TOLERANCE, rel=0), name
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from pretrain.checkpoint_folder import load_causal_lm
 from pretrain.parallel.config import ParallelConfig
@@ -36,6 +37,8 @@ def test_a_corpus_becomes_a_model_on_a_mesh(tmp_path: Path, tokenizer_folder: Pa
         schedule=TokenSchedule(num_tokens=12_000, phases=PHASES, learning_rate=2e-2, warmup_tokens=512),
         seed=0,
         log_every=1,
+        holdout_fraction=0.1,
+        evaluate_every=8,
     )
     start_world(2, run_program, config, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
@@ -45,8 +48,24 @@ def test_a_corpus_becomes_a_model_on_a_mesh(tmp_path: Path, tokenizer_folder: Pa
     assert result["num_steps"] == 8 + 20 and result["num_tokens"] == 2048 + 20 * 512
     first = next(row["loss"] for row in folder.read_metrics("metrics") if "loss" in row)
     assert result["loss"] < first - 1.5
+    looks = [row["evaluation_loss"] for row in folder.read_metrics("metrics") if "evaluation_loss" in row]
+    assert len(looks) == 3
+    assert result["holdout_loss"] < looks[1] < looks[0]
     assert not list(folder.path.glob("elastic-*"))
     model = load_causal_lm(config.out)
     weights = sum(weight.numel() for weight in model.parameters())
     assert weights == result["num_parameters"]
     assert torch.isfinite(next(iter(model.parameters()))).all()
+
+
+def test_looks_at_held_out_documents_want_some(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="give holdout_fraction"):
+        ParallelConfig(
+            model=ModelRecipe(num_layers=2, hidden_size=32, head_size=8),
+            tokenizer=tmp_path,
+            corpus=tmp_path,
+            out=tmp_path,
+            schedule=TokenSchedule(num_tokens=12_000, phases=PHASES, learning_rate=2e-2),
+            seed=0,
+            evaluate_every=8,
+        )

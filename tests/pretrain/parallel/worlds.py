@@ -23,11 +23,13 @@ from pretrain.parallel.plan import ParallelPlan
 from pretrain.parallel.schedule import Phase, Reading, TokenSchedule
 from pretrain.processes import is_first
 from pretrain.run import Onlooker, RunFolder
-from pretrain.stream import TokenStream
+from pretrain.stream import Rows, TokenStream
 
 NUM_ROWS, LENGTH = 8, 32
 TOKENS = NUM_ROWS * LENGTH
 """Of a step."""
+EVALUATED_AFTER = 3
+"""So many steps a mesh looks at its loss of rows that it has not learned from."""
 VOCABULARY = 64
 
 
@@ -95,6 +97,11 @@ def stream() -> TokenStream:
     return TokenStream(documents(), seed=7)
 
 
+def held_out() -> Rows:
+    """Rows of the shape of a step, from far behind those that are learned."""
+    return stream().rows(100 * TOKENS, NUM_ROWS, LENGTH)
+
+
 def loop_config(num_steps: int, checkpoint_seconds: float = 1e9) -> LoopConfig:
     """With weight decay and a gradient norm that is clipped."""
     return LoopConfig(
@@ -130,6 +137,11 @@ def train_on(
         make_mesh(plan),
         ElasticStore(folder, reading.tokens_before, {"seed": 7}),
     )
+
+    def evaluate(num_done: int) -> None:
+        if num_done == EVALUATED_AFTER:
+            folder.metrics(num_done, evaluation_loss=engine.mean_loss(held_out(), loop_config(1)))
+
     train_with(
         engine,
         batch_at=lambda step: data.rows(
@@ -140,7 +152,7 @@ def train_on(
         config=loop_config(reading.num_steps, checkpoint_seconds),
         folder=folder,
         learning_rate_at=reading.learning_rate_at,
-        after_step=after_step,
+        after_step=after_step or evaluate,
     )
 
 
@@ -168,3 +180,9 @@ def tensors_in(path: Path) -> dict[str, Tensor]:
 def losses_in(path: Path) -> list[float]:
     """The loss of each step, from the run folder."""
     return [row["loss"] for row in RunFolder(path).read_metrics("metrics")]
+
+
+def evaluation_losses_in(path: Path) -> list[float]:
+    """What the looks in between told."""
+    rows = RunFolder(path).read_metrics("metrics")
+    return [row["evaluation_loss"] for row in rows if "evaluation_loss" in row]
