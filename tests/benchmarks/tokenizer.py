@@ -3,6 +3,7 @@
 Cases, each of text that neither side has seen:
 - `english`: our training beside the library's ready-made byte-level BPE at the same size;
 - `all_languages`: the same on text of 75 languages;
+- `english_same_split`, `all_languages_same_split`: the library's BPE with our split of text into pieces;
 - `extension_others`, `extension_english`: an English vocabulary, extended by other languages, beside itself.
 
 A ratio is the peer's tokens over ours. By hand: `python -m tests.benchmarks.tokenizer --json FILE`; the texts
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from tokenizers import ByteLevelBPETokenizer, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pretrain.dialog import SPECIAL_TOKENS
 from pretrain.tokenizer import save_tokenizer, train_tokenizer
@@ -67,6 +68,21 @@ def trained(name: str, texts: TextsOf, size: int) -> Case:
     return compared(name, ours, Tokenizer.from_str(peer.to_str()), texts.held_out)
 
 
+def same_split(name: str, texts: TextsOf, size: int) -> Case:
+    """Our vocabulary beside one that the library learns from the same pieces of text."""
+    ours = train_tokenizer(texts.learned, size)
+    peer = Tokenizer(models.BPE())
+    peer.pre_tokenizer, peer.decoder = ours.pre_tokenizer, decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    peer.train_from_iterator(texts.learned, trainer)
+    return compared(f"{name}_same_split", ours, peer, texts.held_out)
+
+
 def extended(english: TextsOf, others: TextsOf, size: int, num_tokens: int) -> list[Case]:
     """An English vocabulary, extended, beside itself."""
     with tempfile.TemporaryDirectory() as folder:
@@ -88,6 +104,8 @@ def cases(size: int, num_tokens: int, every: int = 1) -> list[Case]:
     return [
         trained("english", english, size),
         trained("all_languages", everything, size),
+        same_split("english", english, size),
+        same_split("all_languages", everything, size),
         *extended(english, others, size, num_tokens),
     ]
 
