@@ -29,7 +29,8 @@ def encode_preference(record: PreferenceRecord, encoder: Encoder) -> EncodedExam
     if len(record.responses) < 2:
         raise ProgramError("a preference record needs at least two responses, best first.")
     encoded = [
-        encoder.encode_response(response.content, context=record.context) for response in record.responses
+        encoder.encode_response(response.content, tool_call=response.tool_call, context=record.context)
+        for response in record.responses
     ]
     return EncodedExample(
         context=encoder.encode_context(record.context),

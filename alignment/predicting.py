@@ -138,6 +138,7 @@ def _open_pairs(project: Project) -> list[ShownPair]:
             context=tuple(Message.model_validate(message) for message in comparison.context),
             left=comparison.left.content,
             right=comparison.right.content,
+            tool_calls=comparison.tool_calls,
         )
         for comparison in waiting.order_by("pk")[:MOST]
     ]

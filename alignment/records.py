@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from annotation.records import Message, Record
+from annotation.records import Message, RankedResponse, Record
 
 
 class PromptRecord(Record):
@@ -101,6 +101,22 @@ class ShownPair(Record):
     context: tuple[Message, ...]
     left: str
     right: str
+    tool_calls: tuple[Literal["left", "right"], ...] = Field(default=(), exclude_if=lambda sides: not sides)
+    """Which of the two are for a tool to run. Written only where one is."""
+
+    @property
+    def answers(self) -> tuple[Message, Message]:
+        """Left and right as messages."""
+        left, right = (
+            Message(role="assistant", content=content, tool_call=side in self.tool_calls)
+            for side, content in (("left", self.left), ("right", self.right))
+        )
+        return left, right
+
+
+def spoken_by(response: RankedResponse) -> Message:
+    """A ranked response as a message."""
+    return Message(role="assistant", content=response.content, tool_call=response.tool_call)
 
 
 class Prediction(Record):

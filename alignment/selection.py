@@ -63,7 +63,11 @@ def _without_similar(record: PreferenceRecord, max_similarity: float) -> Prefere
     """The record with each response that is too like a better one left out; None if one remains."""
     kept: list[RankedResponse] = []
     for response in record.responses:
-        if not any(_too_similar(response.content, better.content, max_similarity) for better in kept):
+        if not any(
+            response.tool_call == better.tool_call
+            and _too_similar(response.content, better.content, max_similarity)
+            for better in kept
+        ):
             kept.append(response)
     if len(kept) < 2:
         return None

@@ -162,6 +162,6 @@ def pairs_ask(
 def _pair(draw: Draw, left: Completion, right: Completion) -> Pair | Unusable:
     if not all(answer.content.strip() and storable(answer.content) for answer in (left, right)):
         return Unusable.EMPTY
-    if left.content.strip() == right.content.strip():
+    if (left.content.strip(), left.tool_call) == (right.content.strip(), right.tool_call):
         return Unusable.IDENTICAL
     return Pair(draw=draw, left=left, right=right)

@@ -174,6 +174,7 @@ def response_build(
     return Response(
         project=project,
         content=answer.content,
+        tool_call=answer.tool_call,
         deployment=deployment,
         checkpoint_id=deployment.checkpoint_id,
         model_name=deployment.checkpoint.name,

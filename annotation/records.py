@@ -46,6 +46,8 @@ class RankedResponse(Record):
     content: str
     model: str
     origin: Literal["edited", "chosen", "rejected"]
+    tool_call: bool = Field(default=False, exclude_if=lambda tool_call: not tool_call)
+    """Whether the content is for a tool to run. Written only where it is so."""
     safety: tuple[str, ...] = Field(default=(), exclude_if=lambda safety: not safety)
     """What the person said is unsafe in it, by the project's categories. Written only where they did."""
     checkpoint: str = Field(default="", exclude_if=lambda checkpoint: not checkpoint)

@@ -26,7 +26,7 @@ DETAILS: Sequence[str] = (
     gettext_noop("%(name)s ends with the Human"),
     gettext_noop("%(name)s ends with no message of the assistant"),
     gettext_noop("%(name)s is text without a prompt: where does it begin?"),
-    gettext_noop("%(name)s is a call of a tool: only words to the user are compared"),
+    gettext_noop("of an edit and what it edits only one calls a tool"),
     gettext_noop("%(name)s has more than %(number)s characters"),
     gettext_noop("%(name)s has the origin %(value)s"),
     gettext_noop("%(name)s lies outside the folder"),

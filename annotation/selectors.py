@@ -152,7 +152,15 @@ def record_of(judgement: Judgement, record_id: str) -> PreferenceRecord:
     ]
     edit = judgement.standing_edit
     if edit is not None:
-        ranked.insert(0, RankedResponse(content=edit.content, model=edit.model_name, origin="edited"))
+        ranked.insert(
+            0,
+            RankedResponse(
+                content=edit.content,
+                model=edit.model_name,
+                origin="edited",
+                tool_call=judgement.chosen.tool_call,
+            ),
+        )
     prompt = comparison.dialog.prompt
     return PreferenceRecord(
         id=record_id,
@@ -175,6 +183,7 @@ def _ranked(
         content=response.content,
         model=response.model_name,
         origin=origin,
+        tool_call=response.tool_call,
         safety=safety,
         checkpoint=response.checkpoint.content_hash if response.checkpoint else "",
     )

@@ -11,6 +11,7 @@ WORD = f"[{_SCRIPT}]|[^{_SPACE}{_SCRIPT}]+"
 """A run without spaces; each Chinese character and each Japanese sign is one of its own."""
 
 _FIND_WORD = re.compile(WORD)
+_BACKTICKS = re.compile("`+")
 
 
 def storable(text: str) -> bool:
@@ -22,6 +23,12 @@ def storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_code(text: str) -> str:
+    """Markdown that shows `text` as it is: a block of code, fenced by more backticks than it has in a row."""
+    fence = "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(text)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def count_words(text: str) -> int:

@@ -59,7 +59,13 @@ def examples_from_candidates(sets: Iterable[CandidateSet]) -> tuple[list[SftExam
 def examples_from_edits(records: Iterable[PreferenceRecord]) -> list[SftExample]:
     """Every answer that a person edited, as an SFT example: people's own writing."""
     return [
-        SftExample(id=f"edit-{record.id}", source="edited", context=record.context, response=best.content)
+        SftExample(
+            id=f"edit-{record.id}",
+            source="edited",
+            context=record.context,
+            response=best.content,
+            tool_call=best.tool_call,
+        )
         for record in records
         if (best := record.responses[0]).origin == "edited"
     ]

@@ -17,7 +17,7 @@ from alignment.calibration import calibration
 from alignment.divergence import AnswerLogRatio, divergence
 from alignment.length_control import length_controlled_win_rate
 from alignment.programs import EvaluationConfig
-from alignment.records import PromptRecord, SampledAnswer
+from alignment.records import PromptRecord, SampledAnswer, spoken_by
 from alignment.sampling.divergence import log_ratios, readable
 from alignment.sampling.engine import PolicyEngine, RewardEngine, num_workers, on_cpu, prompt_seed
 from alignment.sampling.evaluation_jobs import (
@@ -210,7 +210,10 @@ class Evaluator:
 
     def _accuracy(self, job: AccuracyJob) -> Report:
         rewards = self._reward_model.rewards_many(
-            [(record.context, [response.content for response in record.responses]) for record in job.records]
+            [
+                (record.context, [spoken_by(response) for response in record.responses])
+                for record in job.records
+            ]
         )
         return Report(
             margins=[

@@ -45,8 +45,8 @@ def run(config: PredictConfig, folder: RunFolder) -> None:
 
 def predictions(engine: RewardEngine, pairs: Sequence[ShownPair], temperature: float) -> list[Prediction]:
     """Of each pair, in order; none of one that the reward model could read but in part."""
-    whole = [pair for pair in pairs if engine.fits(pair.context, (pair.left, pair.right))]
-    rewards = engine.rewards_many([(pair.context, (pair.left, pair.right)) for pair in whole])
+    whole = [pair for pair in pairs if engine.fits(pair.context, pair.answers)]
+    rewards = engine.rewards_many([(pair.context, pair.answers) for pair in whole])
     found = {
         pair.id: sigmoid((left - right) / temperature)
         for pair, (left, right) in zip(whole, rewards, strict=True)

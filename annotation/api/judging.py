@@ -12,7 +12,7 @@ from ninja import Field, Header, Path, Router, Schema, Status
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from accounts.auth import request_user
-from annotation.models import Assignment, Flag, Judgement, Project, Side
+from annotation.models import Assignment, Flag, Judgement, Project, Response, Side
 from annotation.permissions import project_for, projects_of
 from annotation.records import Strength
 from annotation.services import (
@@ -70,6 +70,8 @@ class AnswerOut(BaseModel):
     """One of the two answers."""
 
     content: str
+    tool_call: bool = False
+    """Whether it is for a tool to run."""
 
 
 class ComparisonOut(BaseModel):
@@ -305,11 +307,16 @@ def next_out(assignment: Assignment) -> NextOut:
             dialog=comparison.dialog_id,
             turn=comparison.turn,
             context=comparison.context,
-            left=AnswerOut(content=comparison.left.content),
-            right=AnswerOut(content=comparison.right.content),
+            left=answer_out(comparison.left),
+            right=answer_out(comparison.right),
             draft=assignment.draft,
         )
     )
+
+
+def answer_out(response: Response) -> AnswerOut:
+    """An answer without a word on who wrote it."""
+    return AnswerOut(content=response.content, tool_call=response.tool_call)
 
 
 def _judgement_out(judgement: Judgement) -> JudgementOut:

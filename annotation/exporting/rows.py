@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotation.records import PreferenceRecord, RankedResponse
+from annotation.records import Message, PreferenceRecord, RankedResponse
 
 FORMATS = ("accord", "trl")
 
@@ -17,6 +17,7 @@ RESPONSES = pa.list_(
             ("content", TEXT),
             ("model", TEXT),
             ("origin", TEXT),
+            ("tool_call", pa.bool_()),
             ("safety", pa.list_(TEXT)),
             ("checkpoint", TEXT),
         ]
@@ -67,13 +68,17 @@ def rows_of(record: PreferenceRecord, format_: str) -> list[Row]:
             "language": record.language,
             "strength": record.strength.value,
             "prompt": [message.model_dump() for message in record.context],
-            "chosen": [{"role": "assistant", "content": better.content}],
-            "rejected": [{"role": "assistant", "content": worse.content}],
+            "chosen": [_message(better)],
+            "rejected": [_message(worse)],
             **_unsafe("chosen_safety", better),
             **_unsafe("rejected_safety", worse),
         }
         for number, (better, worse) in enumerate(pairs)
     ]
+
+
+def _message(response: RankedResponse) -> Row:
+    return Message(role="assistant", content=response.content, tool_call=response.tool_call).model_dump()
 
 
 def _unsafe(name: str, response: RankedResponse) -> Row:

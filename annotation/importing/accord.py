@@ -17,6 +17,7 @@ from annotation.importing.fields import (
     content_digest,
     parse_messages,
     parse_safety,
+    parse_tool_call,
     text_field,
 )
 from annotation.importing.refusal import Reason, RowRefused
@@ -54,6 +55,8 @@ def _responses(value: object) -> tuple[RankedResponse, ...]:
         raise RowRefused(
             Reason.WRONG_RESPONSES, "they must be chosen, rejected or edited, chosen, rejected, best first"
         )
+    if responses[0].origin == "edited" and responses[0].tool_call != responses[1].tool_call:
+        raise RowRefused(Reason.WRONG_RESPONSES, "of an edit and what it edits only one calls a tool")
     check_different(responses)
     return responses
 
@@ -68,6 +71,7 @@ def _response(value: object, name: str) -> RankedResponse:
         content=check_content(value.get("content"), name),
         model=text_field(value, "model", default="unknown", max_characters=NAME_CHARACTERS),
         origin=origin,
+        tool_call=parse_tool_call(value, name),
         safety=parse_safety(value.get("safety"), f"{name}.safety"),
     )
 

@@ -55,6 +55,16 @@ def parse_safety(value: object, name: str) -> tuple[str, ...]:
     )
 
 
+def parse_tool_call(value: Fields, name: str) -> bool:
+    """Whether a message or a response is for a tool to run; absent and null say that it is not."""
+    tool_call = value.get("tool_call")
+    if tool_call is None:
+        return False
+    if not isinstance(tool_call, bool):
+        raise RowRefused(Reason.WRONG_TYPE, f"tool_call of {name} is true or false, true for the assistant")
+    return tool_call
+
+
 def check_context(context: Sequence[Message]) -> None:
     """At most one system message, first; then people (or tools) and assistant in turn, the latter not last.
 
@@ -88,8 +98,8 @@ def check_content(content: object, name: str) -> str:
 
 
 def check_different(responses: Sequence[RankedResponse]) -> None:
-    """No two responses of one record say the same. Raises RowRefused."""
-    if len({response.content.strip() for response in responses}) != len(responses):
+    """No two responses of one record say the same to the same. Raises RowRefused."""
+    if len({(response.content.strip(), response.tool_call) for response in responses}) != len(responses):
         raise RowRefused(Reason.IDENTICAL_RESPONSES)
 
 
@@ -111,7 +121,7 @@ def _message(value: object, name: str) -> Message:
         raise RowRefused(Reason.WRONG_TYPE, f"the content of {name} is no text")
     if not storable(content):
         raise RowRefused(Reason.NOT_STORABLE, name)
-    tool_call = value.get("tool_call", False)
-    if not isinstance(tool_call, bool) or (tool_call and role != "assistant"):
+    tool_call = parse_tool_call(value, name)
+    if tool_call and role != "assistant":
         raise RowRefused(Reason.WRONG_TYPE, f"tool_call of {name} is true or false, true for the assistant")
     return Message(role=role, content=content, tool_call=tool_call)

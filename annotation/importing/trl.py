@@ -1,6 +1,7 @@
 """TRL's preference forms: `{"prompt", "chosen", "rejected"}`, as texts or as lists of messages.
 
-Lists may repeat the prompt, and may stand without one (then it is what both begin with). Text without a
+Lists may repeat the prompt, and may stand without one (then it is what both begin with). Compared is the last
+message of each, words or a call of a tool; all before it must be the same. Text without a
 prompt is refused: nobody can tell where the answer begins. There is no strength: every pair becomes
 "better", unless the row has one of Accord's, as our own export does. Where a row has `score_chosen` and
 `score_rejected` the chosen answer's must be the higher one.
@@ -27,6 +28,8 @@ from annotation.records import Message, PreferenceRecord, RankedResponse, Streng
 STRENGTH = Strength.BETTER
 ANNOTATOR = "trl"
 MODEL = "unknown"
+Answer = tuple[object, bool]
+"""What it says, and whether it is for a tool to run."""
 
 
 def parse(fields: Fields) -> PreferenceRecord:
@@ -43,7 +46,10 @@ def parse(fields: Fields) -> PreferenceRecord:
     )
     check_different(responses)
     _check_scores(fields.get("score_chosen"), fields.get("score_rejected"))
-    named = content_digest([message.model_dump() for message in chosen_context], chosen, rejected)
+    named = content_digest(
+        [message.model_dump() for message in chosen_context],
+        *(answer if answer[1] else answer[0] for answer in (chosen, rejected)),
+    )
     return PreferenceRecord(
         id=text_field(fields, "id", default=f"trl-{named}", max_characters=ID_CHARACTERS),
         domain=text_field(fields, "domain", default="general", max_characters=NAME_CHARACTERS),
@@ -57,13 +63,15 @@ def parse(fields: Fields) -> PreferenceRecord:
     )
 
 
-def _response(content: object, origin: Literal["chosen", "rejected"], fields: Fields) -> RankedResponse:
+def _response(answer: Answer, origin: Literal["chosen", "rejected"], fields: Fields) -> RankedResponse:
     """The answer with what is unsafe in it, as our own export says it."""
     name = f"{origin}_safety"
+    content, tool_call = answer
     return RankedResponse(
         content=check_content(content, origin),
         model=MODEL,
         origin=origin,
+        tool_call=tool_call,
         safety=parse_safety(fields.get(name), name),
     )
 
@@ -77,24 +85,20 @@ def _prompt(value: object) -> tuple[Message, ...]:
     return parse_messages(value, "prompt")
 
 
-def _answer(value: object, prompt: tuple[Message, ...], name: str) -> tuple[tuple[Message, ...], object]:
+def _answer(value: object, prompt: tuple[Message, ...], name: str) -> tuple[tuple[Message, ...], Answer]:
     """All messages before the last answer, and the answer."""
     if value is None:
         raise RowRefused(Reason.MISSING, name)
     if not isinstance(value, list):
         if not prompt:
             raise RowRefused(Reason.UNKNOWN_FORMAT, f"{name} is text without a prompt: where does it begin?")
-        return prompt, value
+        return prompt, (value, False)
     messages = parse_messages(value, name)
     if not messages or messages[-1].role != "assistant":
         raise RowRefused(Reason.EMPTY_RESPONSE, f"{name} ends with no message of the assistant")
     *before, last = messages
-    if last.tool_call:
-        raise RowRefused(
-            Reason.UNKNOWN_FORMAT, f"{name} is a call of a tool: only words to the user are compared"
-        )
     repeats_prompt = tuple(before[: len(prompt)]) == prompt
-    return tuple(before) if repeats_prompt else (*prompt, *before), last.content
+    return tuple(before) if repeats_prompt else (*prompt, *before), (last.content, last.tool_call)
 
 
 def _check_scores(chosen: object, rejected: object) -> None:

@@ -1,5 +1,7 @@
 """Responses of models, and the comparisons of two of them that people are asked for."""
 
+from typing import Literal
+
 from django.db import models
 from django.db.models import F, Func, Q
 from django.utils import timezone
@@ -23,6 +25,8 @@ class Response(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="responses")
     content = models.TextField()
+    tool_call = models.BooleanField(default=False, db_default=False)
+    """Whether the content is for a tool to run."""
     num_words = counted("content", "accord_words")
     """As `annotation.text` counts words; reports need no tokenizer."""
     deployment = models.ForeignKey(
@@ -133,6 +137,15 @@ class Comparison(models.Model):
 
     def __str__(self) -> str:
         return f"comparison {self.pk}"
+
+    @property
+    def tool_calls(self) -> tuple[Literal["left", "right"], ...]:
+        """The sides whose answer is for a tool to run."""
+        sides: tuple[tuple[Literal["left", "right"], Response], ...] = (
+            ("left", self.left),
+            ("right", self.right),
+        )
+        return tuple(side for side, answer in sides if answer.tool_call)
 
     def chosen_first(self, preferred: str) -> tuple[Response, Response]:
         """The chosen response and the rejected one, where this side ("left" or "right") is preferred."""

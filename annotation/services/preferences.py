@@ -150,10 +150,18 @@ def _content(record: PreferenceRecord) -> tuple[object, ...]:
     """What makes a record the same judgement, whatever its id, round and time."""
     return (
         [[message.role, message.content] for message in record.context],
-        [[response.content, response.model, response.origin] for response in record.responses],
+        [
+            [response.content, response.model, response.origin, *_called(response)]
+            for response in record.responses
+        ],
         record.strength.value,
         record.annotator,
     )
+
+
+def _called(response: RankedResponse) -> list[str]:
+    """What a call of a tool has more in its digest: other responses keep theirs."""
+    return ["tool_call"] if response.tool_call else []
 
 
 def _annotators(pseudonyms: set[str]) -> dict[str, User]:
@@ -229,13 +237,18 @@ def _comparisons(
 
 def _import_key(record: PreferenceRecord) -> str:
     """The same for judgements of the same two responses to the same context in the same round."""
-    pair = sorted([response.content, response.model] for response in record.responses[-2:])
+    pair = sorted(
+        [response.content, response.model, *_called(response)] for response in record.responses[-2:]
+    )
     return content_digest(_prompt_name(record), record.round, pair)
 
 
 def _comparison(project: Project, record: PreferenceRecord, key: str, prompt: Prompt) -> Comparison:
     """An unsaved comparison of the record's two responses, on sides that say nothing about who won."""
-    left, right = sorted(record.responses[-2:], key=lambda response: content_digest(key, response.content))
+    left, right = sorted(
+        record.responses[-2:],
+        key=lambda response: content_digest(key, response.content, *_called(response)),
+    )
     return Comparison(
         project=project,
         dialog=Dialog(project=project, prompt=prompt),
@@ -249,7 +262,12 @@ def _comparison(project: Project, record: PreferenceRecord, key: str, prompt: Pr
 
 
 def _response(project: Project, response: RankedResponse) -> Response:
-    return Response(project=project, content=response.content, model_name=response.model)
+    return Response(
+        project=project,
+        content=response.content,
+        tool_call=response.tool_call,
+        model_name=response.model,
+    )
 
 
 def _save_comparisons(comparisons: Sequence[Comparison]) -> None:
@@ -270,7 +288,7 @@ def _judgement(
     project: Project, record_id: str, record: PreferenceRecord, comparison: Comparison, annotator: User
 ) -> Judgement:
     chosen, rejected = record.responses[-2:]
-    is_left = comparison.left.content == chosen.content
+    is_left = (comparison.left.content, comparison.left.tool_call) == (chosen.content, chosen.tool_call)
     left, right = (chosen, rejected) if is_left else (rejected, chosen)
     is_unsafe = left.safety or right.safety
     return Judgement(

@@ -199,8 +199,10 @@ def _next_context(last: Comparison, annotator: User, content: str, project: Proj
     judgement = Judgement.objects.select_related("edit").filter(comparison=last, annotator=annotator).first()
     if judgement is None:
         raise Forbidden(_("Judge the last two answers of this dialog first: then it can go on."))
-    best = judgement.standing_edit or last.chosen_first(judgement.preferred)[0]
-    earlier = (*_messages(last.context), Message(role="assistant", content=best.content))
+    chosen = last.chosen_first(judgement.preferred)[0]
+    said = (judgement.standing_edit or chosen).content
+    answer = Message(role="assistant", content=said, tool_call=chosen.tool_call)
+    earlier = (*_messages(last.context), answer)
     return (*earlier, Message(role="user", content=message_masked(project, earlier, content)))
 
 

@@ -107,7 +107,7 @@ def _comparison_context(project: Project, assignment: Assignment) -> dict[str, o
         "language": prompt.language,
         "earlier": earlier,
         "latest": latest,
-        "answers": [("left", _("Left"), left), ("right", _("Right"), right)],
+        "answers": [("left", _("Left"), comparison.left), ("right", _("Right"), comparison.right)],
         "texts": {"left": left, "right": right},
         "draft": assignment.draft,
         "scale": scale(),

@@ -43,6 +43,8 @@ class Answer(Shape):
     """One of two answers."""
 
     content: str
+    tool_call: bool = False
+    """Whether it is for a tool to run."""
 
 
 class Comparison(Shape):

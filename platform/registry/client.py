@@ -66,6 +66,8 @@ class Completion:
     num_tokens: int
     """Tokens sampled, the one that ends the answer included."""
     finish: Literal["stop", "length"]
+    tool_call: bool = False
+    """Whether the answer is for a tool to run."""
     seconds: float
     """From asking to having it, with those it was asked for together with."""
 
@@ -174,16 +176,19 @@ class ChatClient:
         seconds = time.monotonic() - began
         choices = sorted(response.json()["choices"], key=lambda choice: choice["index"])
         assert len(choices) == n * len(body["prompt"]), (len(choices), n, len(body["prompt"]))
-        answers = [
-            Completion(
-                content=self._encoder.decode(choice["token_ids"]),
-                num_tokens=len(choice["token_ids"]),
-                finish="stop" if choice["finish_reason"] == "stop" else "length",
-                seconds=seconds,
-            )
-            for choice in choices
-        ]
+        answers = [self._completion(choice, seconds) for choice in choices]
         return [answers[start : start + n] for start in range(0, len(answers), n)]
+
+    def _completion(self, choice: dict[str, Any], seconds: float) -> Completion:  # Any: JSON
+        ids = choice["token_ids"]
+        read = self._encoder.read_response(ids)
+        return Completion(
+            content=read.content,
+            num_tokens=len(ids),
+            finish="stop" if choice["finish_reason"] == "stop" else "length",
+            tool_call=read.tool_call,
+            seconds=seconds,
+        )
 
     def _post(self, server: httpx.Client, body: dict[str, Any]) -> httpx.Response:  # Any: JSON
         """Ask, again after a pause where the trouble may pass. Raises ModelAway where it does not."""

@@ -49,6 +49,18 @@ def test_a_judgement_is_a_context_and_its_answers_best_first(encoder: Encoder) -
     ]
 
 
+def test_an_answer_that_calls_a_tool_begins_with_its_tag_and_its_turn_goes_on(encoder: Encoder) -> None:
+    (record,) = make_preferences(1)
+    call = record.responses[0].model_copy(update={"content": "go()", "tool_call": True})
+    record = record.model_copy(update={"responses": (call, *record.responses[1:])})
+    _, chosen, rejected = shown_parts(record, encoder)
+    assert (text_of(chosen, Kind.RESPONSE), text_of(chosen, Kind.FORMAT)) == (
+        "<|python_tag|>go()",
+        "<|eom_id|>",
+    )
+    assert text_of(rejected, Kind.FORMAT) == "<|eot_id|>"
+
+
 def test_of_an_sft_example_all_is_learned_that_its_rows_learn(encoder: Encoder) -> None:
     turn = [
         Message(role="assistant", content="go()", tool_call=True),

@@ -91,6 +91,21 @@ def test_tool_calls_of_a_context_are_kept(tmp_path: Path) -> None:
     assert read.record.model_dump(mode="json")["context"] == context
 
 
+def test_an_answer_that_calls_a_tool_is_kept_as_one(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": "find()", "tool_call": True}
+    read = read_one(tmp_path, {**TRL, "chosen": [call]})
+    assert isinstance(read, ReadRecord)
+    assert [response.tool_call for response in read.record.responses] == [True, False]
+    again = read_one(tmp_path, read.record.model_dump(mode="json"))
+    assert isinstance(again, ReadRecord)
+    assert again.record == read.record
+    words = read_one(tmp_path, {**TRL, "chosen": [{**call, "tool_call": None}]})
+    assert isinstance(words, ReadRecord)
+    assert words.record.id != read.record.id
+    both = read_one(tmp_path, {**TRL, "chosen": [call], "rejected": [{**call, "tool_call": False}]})
+    assert isinstance(both, ReadRecord)
+
+
 def test_hh_and_trl_pairs_are_better_because_they_have_no_strength(tmp_path: Path) -> None:
     for row in (HH, TRL):
         read = read_one(tmp_path, row)
@@ -194,8 +209,8 @@ BAD_ROWS: list[tuple[object, Reason]] = [
     ({**TRL, "chosen": messages(("user", "a"))}, Reason.EMPTY_RESPONSE),
     ({**TRL, "chosen": messages(("assistant", ""))}, Reason.EMPTY_RESPONSE),
     (
-        {**TRL, "chosen": [{"role": "assistant", "content": "find()", "tool_call": True}]},
-        Reason.UNKNOWN_FORMAT,
+        {**TRL, "chosen": [{"role": "assistant", "content": "find()", "tool_call": "yes"}]},
+        Reason.WRONG_TYPE,
     ),
     ({**TRL, "rejected": TRL["chosen"]}, Reason.IDENTICAL_RESPONSES),
     ({**TRL, "strength": "best"}, Reason.UNKNOWN_STRENGTH),

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from datatrove.data import Document  # type: ignore[import-not-found]  # another environment's
+from datatrove.data import Document  # another environment's
 
 
 def heuristics(documents: list[Document]) -> dict[str, Any]:  # Any: JSON
     """The filters of Gopher and FineWeb with datatrove's defaults."""
-    from datatrove.pipeline.filters import (  # type: ignore[import-not-found]
+    from datatrove.pipeline.filters import (
         FineWebQualityFilter,
         GopherQualityFilter,
         GopherRepetitionFilter,
@@ -34,7 +34,7 @@ def heuristics(documents: list[Document]) -> dict[str, Any]:  # Any: JSON
 
 def minhash(documents: list[Document]) -> dict[str, Any]:  # Any: JSON
     """Signatures of 14 bands of 8 hashes over 5-grams, as for FineWeb."""
-    from datatrove.pipeline.dedup.minhash import (  # type: ignore[import-not-found]
+    from datatrove.pipeline.dedup.minhash import (
         MinhashConfig,
         MinhashDedupSignature,
     )

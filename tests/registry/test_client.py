@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from annotation.records import Message
+from pretrain.encoders import encoder_for
 from registry.client import BATCH_ANSWERS, NUM_TRIES, ChatClient, ModelAway, ModelRefused
 from tests.alignment.sampling.factories import make_tokenizer
 
@@ -70,6 +71,21 @@ def test_answers_come_in_the_order_of_their_contexts(tokenizer: Path) -> None:
     ]
     assert answers[0][1].num_tokens == 2
     assert all(len(body["prompt"]) * body["n"] <= BATCH_ANSWERS for body in server.bodies)
+
+
+def test_a_call_of_a_tool_is_told_from_words(tokenizer: Path) -> None:
+    encoder = encoder_for(tokenizer)
+    answers = [encoder.encode_response("go()", tool_call=called)[0] for called in (True, False)]
+
+    def server(request: httpx.Request) -> httpx.Response:
+        choices = [
+            {"index": place, "token_ids": ids, "finish_reason": "stop"} for place, ids in enumerate(answers)
+        ]
+        return httpx.Response(200, json={"choices": choices})
+
+    ((call,), (words,)) = make_client(server, tokenizer).complete(contexts(2), max_tokens=8)
+    assert (call.content, call.tool_call) == ("go()", True)
+    assert (words.content, words.tool_call) == ("go()", False)
 
 
 def test_nothing_asked_is_nothing_sent(tokenizer: Path) -> None:

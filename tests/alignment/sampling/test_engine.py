@@ -128,6 +128,13 @@ def test_predictions_are_the_rewards_difference_over_the_temperature(
     assert told.left == pytest.approx(sigmoid((left - right) / 2.0), abs=1e-4)
 
 
+def test_a_prediction_reads_a_call_of_a_tool_as_one(reward_engine: RewardEngine) -> None:
+    words = ShownPair(id=1, context=CONTEXT, left="go()", right="4")
+    call = words.model_copy(update={"id": 2, "tool_calls": ("left",)})
+    told = predictions(reward_engine, [words, ShownPair.model_validate_json(call.model_dump_json())], 1.0)
+    assert told[0].left != told[1].left
+
+
 def test_what_is_longer_than_the_reward_model_reads_gets_no_prediction(reward_engine: RewardEngine) -> None:
     long = ShownPair(id=1, context=CONTEXT, left="4", right="four " * 2000)
     short = ShownPair(id=2, context=CONTEXT, left="4", right="I will not say.")

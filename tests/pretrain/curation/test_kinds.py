@@ -45,7 +45,12 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_in(folder: Path, classifier: Path, **fields: Any) -> dict[str, Any]:
-    told = {"documents": folder / "in", "out": folder / "out", "max_shares": {"arts": 0.4}} | fields
+    told: dict[str, Any] = {
+        "documents": folder / "in",
+        "out": folder / "out",
+        "max_shares": {"arts": 0.4},
+        **fields,
+    }
     downsample.run(DownsampleConfig(classifier=classifier, **told), RunFolder(folder / "run"))
     result = RunFolder(folder / "run").read_result()
     assert result is not None
