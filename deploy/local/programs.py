@@ -3,6 +3,7 @@
 In: the environment that all of them get. Out: one child each, in the order in which they start.
 """
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,11 @@ def program_children(*, var: Path, environment: Mapping[str, str]) -> list[Child
 
 
 def web_children(*, listener: int, var: Path, environment: Mapping[str, str]) -> list[Child]:
-    """The web server's processes, which all answer on the socket `listener`."""
+    """The web server's processes, which all answer on the socket `listener` and count requests together."""
+    counts = var / "metrics"
+    shutil.rmtree(counts, ignore_errors=True)
+    counts.mkdir(parents=True)
+    environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counts)}
     command: list[str | Path] = [sys.executable, "-m", "deploy.local.web", str(listener)]
     names = ["web", *(f"web-{number}" for number in range(2, NUM_WEB + 1))]
     return [_child(name, command, var, environment, inherited=(listener,)) for name in names]

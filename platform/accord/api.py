@@ -15,6 +15,7 @@ from annotation.api.judging import router as annotation_router
 from annotation.api.live import router as live_router
 from annotation.api.quality import router as quality_router
 from registry.api import router as registry_router
+from web.metrics_api import router as metrics_router
 
 api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)
 api.add_router("", annotation_router)
@@ -27,6 +28,7 @@ api.add_router("", member_router)
 api.add_router("", deployment_router)
 api.add_router("", model_router)
 api.add_router("", registry_router)
+api.add_router("", metrics_router)
 
 
 @api.exception_handler(AccordError)

@@ -7,6 +7,7 @@ late changes nothing; that is why they are acknowledged early and results are no
 from celery import Celery
 
 from accord.env import settings_module_default
+from observing.tasks import follow_tasks
 
 settings_module_default()
 
@@ -53,6 +54,7 @@ app.conf.update(
         },
     },
 )
+follow_tasks()
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webhooks", "annotation", "alignment"])
 app.autodiscover_tasks(["annotation", "reviewing"], related_name="import_tasks")

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
@@ -82,6 +84,10 @@ class Environment:
     """The project of Weights & Biases that gets them; empty for none."""
     site_url: str
     """Where people reach the site, for links in e-mails: `https://accord.example`."""
+    metrics_folder: str | None
+    """Where this machine's web processes count requests together (prometheus_client's own variable)."""
+    log_format: Literal["line", "json"]
+    """Log lines as text for people, or as JSON for collectors of logs, then with one for each request."""
     machine_hour_price: Price | None
     """What an hour of the machines that rounds run on costs, for forecasts."""
 
@@ -106,7 +112,7 @@ def read_environment() -> Environment:
         secret_key=_secret_key(var),
         var=var,
         debug=_flag("DEBUG"),
-        allowed_hosts=_list("ALLOWED_HOSTS") or ("127.0.0.1", "localhost", "[::1]"),
+        allowed_hosts=_allowed_hosts(),
         trusted_origins=_list("TRUSTED_ORIGINS"),
         https=_flag("HTTPS"),
         judge_key_file=_file("JUDGE_KEY_FILE"),
@@ -121,6 +127,8 @@ def read_environment() -> Environment:
         wandb_project=os.environ.get("WANDB_PROJECT", ""),
         mail=_mail("EMAIL_URL", "EMAIL_FROM"),
         site_url=(os.environ.get("SITE_URL") or next(iter(_list("TRUSTED_ORIGINS")), "")).rstrip("/"),
+        metrics_folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR"),
+        log_format=_log_format("LOG_FORMAT"),
         machine_hour_price=_price("MACHINE_HOUR_PRICE"),
     )
 
@@ -260,6 +268,28 @@ def _price(name: str) -> Price | None:
     if not (0 <= price.amount < float("inf")):
         raise SettingsError(f"{name} cannot be {value!r}: an hour costs nothing or more.")
     return price
+
+
+def _log_format(name: str) -> Literal["line", "json"]:
+    match os.environ.get(name) or "line":
+        case "line":
+            return "line"
+        case "json":
+            return "json"
+        case other:
+            raise SettingsError(f"{name} must be line or json, not {other!r}.")
+
+
+def _allowed_hosts() -> tuple[str, ...]:
+    """Raises SettingsError where people elsewhere are let in and nobody has decided on TLS."""
+    hosts = _list("ALLOWED_HOSTS") or LOOPBACK
+    beyond = [host for host in hosts if host not in LOOPBACK]
+    if beyond and not os.environ.get("HTTPS"):
+        raise SettingsError(
+            f"ALLOWED_HOSTS lets {beyond[0]} in and HTTPS is not set: set HTTPS=1 behind a proxy that speaks "
+            "TLS, or HTTPS=0 to send passwords and judgements unencrypted."
+        )
+    return hosts
 
 
 def _list(name: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "observing.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -48,6 +49,7 @@ MIDDLEWARE = [
 # For requests to the API with a bearer token and no cookie, in the stead of all these: what is left out is
 # about sessions, forms, files and what browsers show, and took a seventh of the time of such a request.
 ACCORD_PROGRAM_MIDDLEWARE = [
+    "observing.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "web.languages.AskedLanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -122,6 +124,7 @@ CSRF_FAILURE_VIEW = "web.errors.csrf_failure"
 CELERY_BROKER_URL = ENV.redis_url
 
 ACCORD_VAR = ENV.var
+ACCORD_METRICS_FOLDER = ENV.metrics_folder
 ACCORD_RUNS = ENV.var / "runs"
 ACCORD_CHECKPOINTS = ENV.var / "checkpoints"
 ACCORD_REPOSITORY = REPOSITORY
@@ -149,12 +152,21 @@ ACCORD_PROGRAM_ENVIRONMENT = program_environment
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "observing.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+        "json": {"()": "observing.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV.log_format}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "httpx": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # A line for each request is for collectors of logs.
+        "accord.requests": {"level": "INFO" if ENV.log_format == "json" else "WARNING"},
         # The clock ticks every two seconds.
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -3,9 +3,25 @@
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 TIMEOUT_SECONDS = 2.0
+
+
+def livez(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all: restart it where it does not."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when it may be sent requests: the database and the broker answer, and the tables are this
+    version's; else 503."""
+    parts = {"database": _database_state(), "broker": _broker_state()}
+    if parts["database"] == "ok":
+        parts["migrations"] = _migrations_state()
+    ready = all(state == "ok" for state in parts.values())
+    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -22,6 +38,12 @@ def _database_state() -> str:
     except DatabaseError as error:
         return type(error).__name__
     return "ok"
+
+
+def _migrations_state() -> str:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return f"{len(waiting)} to apply: run manage.py migrate" if waiting else "ok"
 
 
 def _broker_state() -> str:

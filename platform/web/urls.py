@@ -4,12 +4,14 @@ from django.urls import path
 from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
-from web.health import healthz
+from web.health import healthz, livez, readyz
 from web.views import account, bundles, events, home, notifications, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", healthz, name="healthz"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path("events/", events.events, name="events"),
     path("login/", account.login_view, name="login"),
     path("logout/", account.logout_view, name="logout"),

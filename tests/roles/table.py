@@ -10,7 +10,16 @@ there (404). What one's role does not cover is refused (403). A method without a
 ADMIN_SITE = "/admin/"
 
 ANY_METHOD = frozenset(
-    {"/healthz", "/login/", "/texts.js", "/i18n/setlang/", "/api/v1/", "/api/v1/openapi.json"}
+    {
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/login/",
+        "/texts.js",
+        "/i18n/setlang/",
+        "/api/v1/",
+        "/api/v1/openapi.json",
+    }
 )
 """Routes that look at no method, and write nothing but a login."""
 
@@ -32,6 +41,8 @@ TABLE = {
     # Pages that belong to no project.
     "GET /": EVERYBODY,
     "GET /healthz": "200 200 200 200 200 200 200",
+    "GET /livez": "200 200 200 200 200 200 200",
+    "GET /readyz": "200 200 200 200 200 200 200",
     # Of a round. 204: the test client is no ASGI server.
     "GET /events/": "401 403 403 403 404 404 204",
     "GET /texts.js": "200 200 200 200 200 200 200",
@@ -160,6 +171,7 @@ TABLE = {
     # The API.
     "GET /api/v1/": "404 404 404 404 404 404 404",
     "GET /api/v1/openapi.json": "200 200 200 200 200 200 200",
+    "GET /api/v1/metrics": "401 403 403 403 403 403 200",
     "GET /api/v1/projects": API_EVERYBODY,
     "GET /api/v1/projects/<slug:slug>": API_MEMBERS,
     "POST /api/v1/projects/<slug:slug>/next": API_MEMBERS,
