@@ -97,6 +97,11 @@ def settings_module_default() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accord.settings")
 
 
+def count_together(folder: Path) -> None:
+    """Let the web processes that this one starts count their requests in one folder."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
 def var_folder() -> Path:
     """Where run folders, checkpoints, logs and the local stack's data live: ACCORD_VAR, or `var`."""
     return Path(os.environ.get("ACCORD_VAR", REPOSITORY / "var")).resolve()

@@ -1,5 +1,7 @@
 """Is this process able to work? Asked by load balancers, the local stack and people."""
 
+from collections.abc import Callable
+
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -7,6 +9,20 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 TIMEOUT_SECONDS = 2.0
+
+
+class ProbeMiddleware:
+    """Answers `/livez` and `/readyz` before anything else: who probes a process asks it by its address,
+    without TLS, and is neither redirected nor refused for that. The outermost of all: probes are not counted.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._probes = {"/livez": livez, "/readyz": readyz}
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = self._probes.get(request.path_info)
+        return self.get_response(request) if probe is None else probe(request)
 
 
 def livez(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import fasttext
 from pydantic import BaseModel, ConfigDict, Field
 
 from pretrain.failures import ProgramError
@@ -63,6 +62,8 @@ def train(examples: Iterable[tuple[str, str]], recipe: FastTextRecipe, path: Pat
 
 def load(path: Path) -> Any:  # Any: fastText is untyped
     """A model. Raises ProgramError where the file is none."""
+    import fasttext  # noqa: PLC0415  # the site reads and writes recipes, and has no fastText
+
     try:
         return fasttext.load_model(str(path))
     except ValueError as error:

@@ -38,16 +38,17 @@ def test_a_line_is_one_json_object_with_ids_and_the_exception() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("broker")
 def test_a_request_keeps_the_proxy_s_id_and_draws_its_own_for_anything_else(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "accord.requests")
-    given = client.get("/livez", headers={"X-Request-ID": "0123456789abcdef"})
+    given = client.get("/healthz", headers={"X-Request-ID": "0123456789abcdef"})
     forged = client.get("/nowhere/at/all", headers={"X-Request-ID": 'x"\n{"level": "ok"}'})
     assert given["X-Request-ID"] == "0123456789abcdef"
     assert len(forged["X-Request-ID"]) == 16
     first, second = lines(caplog)
-    assert (first["route"], first["status"], first["client"]) == ("/livez", 200, "127.0.0.1")
+    assert (first["route"], first["status"], first["client"]) == ("/healthz", 200, "127.0.0.1")
     assert (second["route"], second["status"]) == ("unknown", 404)
 
 

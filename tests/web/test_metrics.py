@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django.fixtures import Settings
 
 from accounts.models import Role
 from accounts.services import token_create, user_create
@@ -54,14 +55,14 @@ def test_the_numbers_are_those_of_the_site(client: Client) -> None:
         make_comparison(project, question)
     annotator = Annotator(make_annotator(project))
     annotator.judge(annotator.next(project), "once")
-    client.get("/livez")
+    client.get("/healthz")
     found = asked(client)
     assert found["accord_comparisons"][("helpful", "open")] == 1
     assert found["accord_judgements"][("helpful",)] == 1
     assert found["accord_people_active"][()] == 1
     assert 0 <= found["accord_last_judgement_seconds"][()] < 600
     assert set(found["accord_deployments"]) == {(state,) for state in Deployment.State.values}
-    assert found["accord_request_seconds_count"][("GET", "/livez", "200")] >= 1
+    assert found["accord_request_seconds_count"][("GET", "/healthz", "200")] >= 1
     assert found["accord_disk_free_bytes"][()] <= found["accord_disk_size_bytes"][()]
 
 
@@ -85,7 +86,7 @@ def test_alerts_and_board_ask_for_numbers_that_there_are(client: Client, tmp_pat
     wanted = set(NAME.findall(ALERTS.read_text()))
     for panel in PANELS:
         wanted |= {name for query in panel.queries.values() for name in NAME.findall(query)}
-    client.get("/livez")
+    client.get("/healthz")
     assert wanted <= set(asked(client)) | {"accord_token"}
     assert len(board()["panels"]) == len(PANELS)
 
@@ -96,6 +97,13 @@ def test_every_alert_has_an_entry_in_the_runbook() -> None:
     assert alerts == headings
     for alert in alerts:
         assert f"runbook: docs/runbook.md#{alert.lower()}\n" in ALERTS.read_text()
+
+
+def test_probes_are_answered_by_any_name_and_without_tls(client: Client, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    for path in ("/livez", "/readyz"):
+        assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
+    assert client.get("/healthz").status_code == 301
 
 
 def test_a_site_with_migrations_to_apply_is_not_ready(

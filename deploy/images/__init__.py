@@ -1,0 +1,1 @@
+"""Container images: one for the site, one for workers without a GPU, one for workers with them."""

@@ -1,0 +1,1 @@
+"""What runs on servers: the web server behind a proxy. Workers and the clock are Celery's own commands."""

@@ -1,0 +1,1 @@
+"""nginx before the site."""

@@ -1,0 +1,1 @@
+"""Tests of what runs on Debian's packages (deploy/ops/packages.txt): `make test-ops`."""
