@@ -42,8 +42,12 @@ def check_weights(path: Path) -> None:
     """Raise ProgramError unless every safetensors file of the folder is as long as its header says."""
     index = path / "model.safetensors.index.json"
     names = set(read_object(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
-    for name in sorted(names):
-        file = path / str(name)
+    for name in sorted(map(str, names)):
+        if Path(name).name != name:
+            raise ProgramError(
+                f"{index} names {name!r}, which is no file of its folder: copy the model again."
+            )
+        file = path / name
         if not file.is_file():
             raise ProgramError(f"{path} lacks {name}: save the model with safetensors.")
         if file.stat().st_size != expected_size(file):

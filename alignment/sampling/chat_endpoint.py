@@ -11,6 +11,7 @@ import httpx
 
 from alignment.programs import JudgeConfig
 from alignment.quality.judging import ChatMessage, Form
+from alignment.sampling.outside_address import check_outside
 from pretrain.run import ProgramError
 
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
@@ -30,6 +31,7 @@ class ChatEndpoint:
         self, config: JudgeConfig, *, otherwise: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """`otherwise` ends the sentence of an endpoint that stays away: what to do beside mending it."""
+        check_outside(config.url)
         headers = {}
         if config.key_file is not None:
             headers["Authorization"] = f"Bearer {read_key(config.key_file)}"

@@ -37,6 +37,10 @@ class Served:
     canary_tolerance: float | None = None
 
 
+PLAIN_NAME = re.compile(r"\w[\w .+()-]{0,199}")
+"""Names become parts of paths: nothing in one leads elsewhere."""
+
+
 def checkpoint_register(
     *,
     name: str,
@@ -56,6 +60,11 @@ def checkpoint_register(
     the name belongs to other content, Invalid where the folder is empty or absent. Its hash is read from the
     files where `content_hash` is not known.
     """
+    if not PLAIN_NAME.fullmatch(name):
+        raise Invalid(
+            f"{name[:60]!r} is no name for a model: use letters, digits, spaces and . _ - +, and begin with "
+            "a letter or a digit."
+        )
     try:
         content_hash = content_hash or folder_hash(path)
     except FileNotFoundError as error:

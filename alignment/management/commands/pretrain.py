@@ -16,7 +16,7 @@ from pretrain.presets import LARGE
 from pretrain.recipe import PretrainRecipe, recipe_named
 from pretrain.run import ProgramError, RunFolder, load_config
 from registry.models import Checkpoint
-from registry.services import licence_checked
+from registry.services import PLAIN_NAME, licence_checked
 
 
 class Command(BaseCommand):
@@ -60,6 +60,10 @@ class Command(BaseCommand):
         name = options["name"]
         if not name or options["corpus"] is None:
             raise CommandError("Give --name and --corpus, or --dry-run to see what the recipe would take.")
+        if not PLAIN_NAME.fullmatch(name):
+            raise CommandError(
+                f"{name!r} is no name for a model: use letters, digits, spaces and . _ - + alone."
+            )
         exists = Checkpoint.objects.filter(name=name).exists()
         if exists and options["if_missing"]:
             self.stdout.write(f"{name} is there already.")
