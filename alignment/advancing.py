@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from accounts.services import audit_record
 from alignment.fencing import StepLost, round_locked, stage_take, stage_write, step_held
 from alignment.messages import program_moved, program_run_send, round_changed
 from alignment.models import Artifact, Program, Round, Stage
@@ -104,7 +105,9 @@ def _stage_step(stage: Stage, definition: StageDefinition) -> bool:
         return False
     result = definition.finish(stage)
     ended = {"state": Stage.State.FINISHED, "result": result, "finished_at": timezone.now()}
-    stage_write(stage, **{**_shown(stage), **ended})
+    with step_held(stage):
+        stage_write(stage, **{**_shown(stage), **ended})
+        audit_record(None, "stage.finish", stage, {"attempt": stage.attempt})
     return True
 
 
@@ -127,6 +130,7 @@ def _round_finish(round_id: int) -> None:
         if round_.state != Round.State.RUNNING:
             return
         Round.objects.filter(pk=round_id).update(state=Round.State.FINISHED, finished_at=timezone.now())
+        audit_record(None, "round.finish", round_, {})
         emit(Event.ROUND_FINISHED, _told(round_), project=round_.project_id)
         round_changed(round_id)
 
@@ -141,6 +145,7 @@ def stage_fail(stage: Stage, sentence: str) -> None:
         stage_write(stage, state=Stage.State.FAILED, error=sentence, finished_at=now)
         programs_cancel(stage.programs.all())
         Round.objects.filter(pk=stage.round_id).update(state=Round.State.FAILED, finished_at=now)
+        audit_record(None, "stage.fail", stage, {"attempt": stage.attempt})
         told = {**_told(stage.round), "stage": stage.name}
         emit(Event.ROUND_FAILED, told, project=stage.round.project_id, texts={"error": sentence})
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
 from deploy.local.child import Child
@@ -179,6 +180,17 @@ def django_db_modify_db_settings(database_server: Child | None) -> None:
 def django_db_keepdb() -> bool:
     """Our own server goes with all that is in it: no need to drop the database first."""
     return OWN_DATABASE
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database, whose audit log may be emptied: that is how tests with real commits end."""
+    with django_db_blocker.unblock():
+        name = connection.settings_dict["NAME"]
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE \"{name}\" SET accord.emptying = 'on'")
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from accounts.audit.redacting import entry_redact, redactions_record
 from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.services import audit_record
 from annotation.models import (
@@ -63,6 +64,8 @@ class Erasure:
     projects: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
     """The texts themselves, to find them in files. Never stored, never logged."""
+    redacted: dict[int, str] = field(default_factory=dict)
+    """By audit entry that lost a text: the digest of what is left of its data."""
 
 
 def person_erase(user: User, *, actor: User | None) -> Erasure:
@@ -80,6 +83,7 @@ def person_erase(user: User, *, actor: User | None) -> Erasure:
         _erase_judging(user, erasure)
         _erase_account(user, erasure)
         _erase_examples(erasure)
+        redactions_record(actor, user, erasure.redacted)
         audit_record(actor, "erase.person", user, {"rows": dict(erasure.rows)})
     return erasure
 
@@ -90,6 +94,7 @@ def prompt_erase(prompt: Prompt, *, actor: User | None) -> Erasure:
     with transaction.atomic():
         _erase_prompt(prompt, erasure)
         _erase_examples(erasure)
+        redactions_record(actor, prompt, erasure.redacted)
         audit_record(actor, "erase.prompt", prompt, {"rows": dict(erasure.rows)})
     return erasure
 
@@ -101,6 +106,7 @@ def dialog_erase(dialog: Dialog, *, actor: User | None, from_turn: int = 0) -> E
         _erase_from(dialog, from_turn, erasure)
         _erase_examples(erasure)
         data = {"rows": dict(erasure.rows), "from_turn": from_turn}
+        redactions_record(actor, dialog, erasure.redacted)
         audit_record(actor, "erase.dialog", dialog, data)
     return erasure
 
@@ -272,7 +278,7 @@ def _erase_audit_texts(kind: str, keys: Iterable[int], erasure: Erasure) -> None
 
 def _save_audit(entry: AuditEntry, data: dict[str, Any], erasure: Erasure) -> None:  # Any: JSON
     if data != entry.data:
-        AuditEntry.objects.filter(pk=entry.pk).update(data=data)
+        erasure.redacted[entry.pk] = entry_redact(entry.pk, data)
         erasure.rows["audit entries"] += 1
 
 

@@ -164,6 +164,7 @@ def request_retry(request_id: int, annotator: User) -> PairRequest:
             try:
                 with transaction.atomic():
                     _renew(request, request.context, held=False)
+                    audit_record(annotator, "dialog.ask_again", request, {"dialog": request.dialog_id})
             except IntegrityError as error:
                 if not breaks(error, ONCE_A_TURN):
                     raise

@@ -47,6 +47,16 @@ app.conf.update(
             "schedule": 600.0,
             "options": {"expires": 600.0},
         },
+        "seal-audit-log": {
+            "task": "accounts.tasks.audit_seal",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
+        "verify-audit-log": {
+            "task": "accounts.tasks.audit_verify",
+            "schedule": 86400.0,
+            "options": {"expires": 86400.0},
+        },
         "jobs-due": {
             "task": "annotation.tasks.jobs_due",
             "schedule": 2.0,
@@ -56,5 +66,5 @@ app.conf.update(
 )
 follow_tasks()
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["webhooks", "annotation", "alignment"])
+app.autodiscover_tasks(["accounts", "webhooks", "annotation", "alignment"])
 app.autodiscover_tasks(["annotation", "reviewing"], related_name="import_tasks")

@@ -13,7 +13,7 @@ ALLOWED_HOSTS = list(ENV.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(ENV.trusted_origins)
 
 INSTALLED_APPS = [
-    "web.admin_site.StaffOnlyAdminConfig",
+    "web.admin_app.StaffOnlyAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

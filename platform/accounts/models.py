@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -75,8 +76,19 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
 
+class TransactionField(models.Field):  # type: ignore[type-arg]  # not generic at run time
+    """The number of a database transaction, which never comes round again: PostgreSQL's xid8."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """The column's type."""
+        return "xid8"
+
+
 class AuditEntry(models.Model):
-    """Who did what to what, and when. Written in the transaction of the deed, never changed."""
+    """Who did what to what, and when. Written in the transaction of the deed, never changed.
+
+    The database refuses changes and deletions; `accounts.audit` links the entries into a chain of hashes.
+    """
 
     actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="audit_entries")
     action = models.CharField(max_length=64)
@@ -84,14 +96,55 @@ class AuditEntry(models.Model):
     subject_id = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
+    transaction = TransactionField(
+        null=True,
+        editable=False,
+        db_default=models.Func(function="pg_current_xact_id", output_field=TransactionField()),
+        help_text="What wrote it: what is older than every running transaction, no entry can come before.",
+    )
 
     class Meta:
         verbose_name_plural = "audit entries"
         ordering = ["-id"]
         indexes = [
+            models.Index(fields=["transaction"], name="audit_transaction"),
             models.Index(fields=["subject_type", "subject_id"], name="audit_subject"),
             models.Index(fields=["created_at"], name="audit_created"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject_type} {self.subject_id}"
+
+
+class AuditSeal(models.Model):
+    """An entry's link of the chain (`accounts.audit.chain`)."""
+
+    position = models.BigIntegerField(primary_key=True, help_text="Places in the chain count from 1.")
+    # Without a constraint: checking it would lock, and so rewrite, every entry once more.
+    entry = models.OneToOneField(
+        AuditEntry, on_delete=models.DO_NOTHING, db_constraint=False, related_name="seal"
+    )
+    salt = models.CharField(max_length=32, blank=True, help_text="Empty: the entry's data was redacted.")
+    digest = models.CharField(max_length=64, help_text="Of the salt and the entry's data.")
+    hash = models.CharField(max_length=64, help_text="Of the entry, the digest and the hash before.")
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.hash}"
+
+
+class AuditChain(models.Model):
+    """How far the chain is, in one row."""
+
+    cluster = models.CharField(
+        max_length=32, blank=True, help_text="The database server that numbered the transactions."
+    )
+    horizon = TransactionField(null=True, help_text="Every entry of an older transaction is in the chain.")
+    verified_at = models.DateTimeField(null=True)
+    verified_position = models.BigIntegerField(default=0)
+    problem = models.TextField(blank=True, help_text="What the last verification found broken.")
+
+    def __str__(self) -> str:
+        return f"chain up to transaction {self.horizon}"

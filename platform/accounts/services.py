@@ -121,14 +121,24 @@ def audit_record(
     data: dict[str, Any],  # Any: JSON
 ) -> None:
     """Write who did what, in the caller's transaction. `actor` is None for the system itself."""
+    audit_record_named(actor, action, (subject._meta.label_lower, str(subject.pk)), data)
+
+
+def audit_record_named(
+    actor: User | None,
+    action: str,
+    subject: tuple[str, str],
+    data: dict[str, Any],  # Any: JSON
+) -> None:
+    """The same for a subject that is known by its kind and number alone."""
     with connection.cursor() as cursor:
         cursor.execute(
             AUDIT_ALONE,
             {
                 "actor": None if actor is None else actor.pk,
                 "action": action,
-                "subject_type": subject._meta.label_lower,
-                "subject_id": str(subject.pk),
+                "subject_type": subject[0],
+                "subject_id": subject[1],
                 "data": json.dumps(data),
                 "now": timezone.now(),
             },

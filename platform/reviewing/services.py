@@ -106,7 +106,9 @@ def filters_reveal(document: ReviewedDocument, reviewer: User) -> None:
     judged = Reading.objects.filter(document=document, reviewer=reviewer).exclude(verdict="")
     if not judged.exists():
         raise Forbidden(_("Judge the document first: what the filters said is hidden until then."))
-    judged.filter(revealed_at=None).update(revealed_at=timezone.now())
+    with transaction.atomic():
+        if judged.filter(revealed_at=None).update(revealed_at=timezone.now()):
+            audit_record(reviewer, "document.reveal", document, {})
 
 
 def review_set_open(review: DocumentReview, *, is_open: bool, actor: User) -> None:

@@ -98,6 +98,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="deployments", path=f"/projects/{slug}/deployments/", person=admin),
         Look(name="deployments-under-way", path="/projects/history/deployments/", person=admin),
         Look(name="notifications", path="/account/notifications/", person=admin),
+        Look(name="audit", path="/audit/", person=admin),
         Look(name="webhooks", path="/webhooks/", person=admin),
         Look(name="webhook", path=f"/webhooks/{Endpoint.objects.get(user=None).pk}/", person=admin),
         Look(name="erase", path="/erase/", person=admin, prepare=_plan_to_erase),

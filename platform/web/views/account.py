@@ -3,8 +3,9 @@
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,18 +17,37 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.auth import signed_in
 from accounts.models import ApiToken, User
-from accounts.services import token_create, token_revoke
+from accounts.services import audit_record, token_create, token_revoke
 from live.publishing import person_topic, publish
 from web.forms import TokenForm
 
-login_view = LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
+
+class SignIn(LoginView):
+    """Django's login, which the audit log knows of."""
+
+    template_name = "web/login.html"
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """The name and the password were right."""
+        with transaction.atomic():
+            response = super().form_valid(form)
+            user = signed_in(self.request)
+            audit_record(user, "user.login", user, {})
+        return response
+
+
+login_view = SignIn.as_view()
 
 
 @require_POST
 def logout_view(request: HttpRequest) -> HttpResponseBase:
     """End the session, and with it the streams of events that it has open."""
     user = request.user
-    response = LogoutView.as_view()(request)
+    with transaction.atomic():
+        response = LogoutView.as_view()(request)
+        if isinstance(user, User):
+            audit_record(user, "user.logout", user, {})
     if isinstance(user, User):
         publish(person_topic(user.pk))
     return response
@@ -71,8 +91,11 @@ def password_change_view(request: HttpRequest) -> HttpResponse:
     """A new password; the session goes on, others of the same person end."""
     form = PasswordChangeForm(signed_in(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
-        update_session_auth_hash(request, form.save())
-        publish(person_topic(signed_in(request).pk))
+        user = signed_in(request)
+        with transaction.atomic():
+            update_session_auth_hash(request, form.save())
+            audit_record(user, "user.password", user, {})
+        publish(person_topic(user.pk))
         messages.success(request, _("Your password is changed."))
         return redirect("account")
     return render(request, "web/password.html", {"form": form}, status=422 if form.errors else 200)
