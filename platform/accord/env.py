@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+RETAINED = ("logs", "optimizer", "candidates", "runs")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
@@ -90,6 +91,8 @@ class Environment:
     """Log lines as text for people, or as JSON for collectors of logs, then with one for each request."""
     machine_hour_price: Price | None
     """What an hour of the machines that rounds run on costs, for forecasts."""
+    retention: Mapping[str, int | None]
+    """Days after a round's end for which files of a kind stay (upkeep.retention); None: for ever."""
 
 
 def settings_module_default() -> None:
@@ -135,6 +138,7 @@ def read_environment() -> Environment:
         metrics_folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR"),
         log_format=_log_format("LOG_FORMAT"),
         machine_hour_price=_price("MACHINE_HOUR_PRICE"),
+        retention={kind: _days(f"RETAIN_{kind.upper()}_DAYS") for kind in RETAINED},
     )
 
 
@@ -214,6 +218,10 @@ def _number(name: str, default: int) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise SettingsError(f"{name} must be a whole number from 1 up, not {value!r}.")
     return int(value)
+
+
+def _days(name: str) -> int | None:
+    return _number(name, 1) if os.environ.get(name) else None
 
 
 def _file(name: str) -> Path | None:

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "annotation",
     "reviewing",
     "alignment",
+    "upkeep",
     "web",
 ]
 
@@ -141,6 +142,7 @@ ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project
 ACCORD_SITE_URL = ENV.site_url
+ACCORD_RETENTION = ENV.retention
 
 EMAIL_HOST, EMAIL_PORT = ENV.mail.host, ENV.mail.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = ENV.mail.user, ENV.mail.password

@@ -12,7 +12,7 @@ from accord.env import REPOSITORY
 
 PACKAGES = (
     *("accord", "accord_client", "accounts", "live", "webhooks", "registry", "web", "demo"),
-    *("annotation", "reviewing", "alignment", "pretrain", "deploy"),
+    *("annotation", "reviewing", "upkeep", "alignment", "pretrain", "deploy"),
 )
 
 
