@@ -7,7 +7,7 @@ from django.views.i18n import JavaScriptCatalog
 from web.health import healthz, livez, readyz
 from web.views import account, bundles, events, home, notifications, preview, webhooks
 from web.health import healthz
-from web.views import account, audit, bundles, events, home, notifications, preview, webhooks
+from web.views import account, audit, bundles, disk, events, home, notifications, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -25,6 +25,7 @@ urlpatterns = [
     path("texts.js", cache_control(max_age=300)(JavaScriptCatalog.as_view()), name="script-texts"),
     path("bundles/<slug:digest>/<path:path>", bundles.bundled, name="bundle"),
     path("audit/", audit.audit_log, name="audit"),
+    path("disk/", disk.disk, name="disk"),
     path("webhooks/", webhooks.endpoints, name="webhooks"),
     path("webhooks/<int:pk>/", webhooks.endpoint, name="webhook"),
     path("webhooks/<int:pk>/<slug:deed>/", webhooks.endpoint_do, name="webhook-do"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from accounts.audit.verifying import audit_verify
 from accounts.models import User
 from alignment.models import Program
 from tests.e2e.sample_models import newest_policy, two_compared
@@ -98,7 +99,8 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="deployments", path=f"/projects/{slug}/deployments/", person=admin),
         Look(name="deployments-under-way", path="/projects/history/deployments/", person=admin),
         Look(name="notifications", path="/account/notifications/", person=admin),
-        Look(name="audit", path="/audit/", person=admin),
+        Look(name="audit", path=_sealed_log(), person=admin),
+        Look(name="disk", path="/disk/", person=admin),
         Look(name="webhooks", path="/webhooks/", person=admin),
         Look(name="webhook", path=f"/webhooks/{Endpoint.objects.get(user=None).pk}/", person=admin),
         Look(name="erase", path="/erase/", person=admin, prepare=_plan_to_erase),
@@ -119,6 +121,12 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="round-rerun", path=f"/rounds/{site.round.pk}/rerun/", person=admin),
         Look(name="not-found", path="/nowhere/", person=admin),
     ]
+
+
+def _sealed_log() -> str:
+    """The audit log, its chain verified."""
+    audit_verify()
+    return "/audit/"
 
 
 def _running(site: SampleSite) -> Program:

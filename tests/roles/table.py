@@ -72,6 +72,7 @@ TABLE = {
     "GET /models/<int:pk>/card/": SITE_ADMINS,
     "POST /models/<int:pk>/licence/": "302 403 403 403 403 403 302",
     "GET /audit/": SITE_ADMINS,
+    "GET /disk/": SITE_ADMINS,
     "GET /webhooks/": SITE_ADMINS,
     "POST /webhooks/": "302 403 403 403 403 403 422",
     "GET /webhooks/<int:pk>/": SITE_ADMINS,

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from accounts.models import Role
+from accounts.services import user_create
 from alignment.models import Artifact, Program, Round, Stage
 from alignment.stages.plan import stage_folder
 from annotation.models import ImportJob
@@ -350,7 +353,7 @@ def test_uploads_that_wait_stay(var: Path) -> None:
 
 
 def test_the_disk_is_told_by_kind_and_place_with_links_counted_once(
-    var: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    var: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], client: Client
 ) -> None:
     folder = var / "runs" / "helpful" / "round-1"
     folder.mkdir(parents=True)
@@ -364,6 +367,10 @@ def test_the_disk_is_told_by_kind_and_place_with_links_counted_once(
     assert "runs/helpful/round-1, 2 files" in said
     assert "database" in said
     assert '"free_bytes"' in (tmp_path / "disk.json").read_text()
+    client.force_login(user_create(username="root", role=Role.ADMIN))
+    page = client.get("/disk/").content.decode()
+    assert "runs/helpful/round-1" in page
+    assert "Weights" in page
 
 
 @pytest.mark.django_db(transaction=True)
