@@ -5,8 +5,6 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz, livez, readyz
-from web.views import account, bundles, events, home, notifications, preview, webhooks
-from web.health import healthz
 from web.views import account, audit, bundles, disk, events, home, notifications, preview, webhooks
 
 urlpatterns = [
