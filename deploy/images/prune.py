@@ -17,6 +17,9 @@ PARTS = (
     "pyarrow/*.pyx",
     "pyarrow/*.pxi",
     "numpy/f2py",
+    # One of its three ways into the library is enough.
+    "zstandard/_cffi*",
+    "zstandard/backend_rust*",
     # tokenizers names it for downloads by name; the site reads folders.
     "huggingface_hub*",
     "hf_xet*",
@@ -29,6 +32,10 @@ PARTS = (
 )
 
 
+SOURCES = (".po", ".pyi", ".a")
+"""Of what is there in another form, or for other programs."""
+
+
 def doomed(packages: Path) -> Iterator[Path]:
     """What goes."""
     for pattern in PARTS:
@@ -36,6 +43,8 @@ def doomed(packages: Path) -> Iterator[Path]:
     for folder in packages.rglob("tests"):
         if folder.is_dir():
             yield folder
+    for ending in SOURCES:
+        yield from packages.rglob(f"*{ending}")
 
 
 def prune(packages: Path) -> int:
