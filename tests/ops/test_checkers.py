@@ -63,3 +63,23 @@ def test_linters_find_nothing_in_images_and_compose() -> None:
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_documentation_builds_without_a_warning_and_asks_nobody(tmp_path: Path) -> None:
+    command = [
+        tool("mkdocs"),
+        "build",
+        "--strict",
+        "-f",
+        str(DEPLOY / "docs" / "mkdocs.yml"),
+        "-d",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) > 40
+    fetched = re.compile(
+        r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//|<link[^>]+rel="stylesheet"[^>]+href="(?:https?:)?//'
+    )
+    assert [page for page in pages if fetched.search(page.read_text())] == []
