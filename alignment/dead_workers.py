@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 from django.utils import timezone
 
+from alignment.launching.handles import handle_read
 from alignment.messages import rounds_advance_send
 from alignment.models import Program
 from alignment.program_process import LOOK_SECONDS, is_alive, leftovers_end
@@ -31,7 +32,9 @@ def dead_workers_leases_end() -> int:
     until = time.monotonic() + GRACE_SECONDS
     for program in taken:
         _keeper_wait(program.pid, until)
-        leftovers_end(RunFolder(Path(program.folder)))
+        folder = RunFolder(Path(program.folder))
+        if handle_read(folder) is None:  # a job of a cluster is no leftover: the next worker follows it
+            leftovers_end(folder)
     ours = Program.objects.filter(worker=worker_identity())
     for program in taken:
         ours.filter(pk=program.pk, attempt=program.attempt).update(lease_expires_at=timezone.now())

@@ -4,6 +4,7 @@ The claim is one UPDATE guarded by state and attempt, so a message delivered twi
 lease in the row is renewed while the program lives; a worker that dies stops renewing, and whoever
 advances the round gives the program to another. A worker that cannot reach the database is in the same
 place: its program's keeper, which hears of every renewal, stops the program well before the lease ends.
+A program that runs as a job of a cluster goes on without its worker, and the next one finds it again.
 """
 
 import logging
@@ -17,15 +18,16 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from accounts.errors import AccordError
-from alignment.endings import database_lost, failure_of, oom_kills, stalled
+from alignment.endings import database_lost, stalled
+from alignment.launching.choosing import launcher_chosen, work_of
+from alignment.launching.interface import Job, Launcher, LaunchError, Work
 from alignment.messages import program_moved
 from alignment.models import Program
-from alignment.program_process import leftovers_end, process_start
 from alignment.progress import ProgressTail, StallWatch
 from alignment.usage import UsageMeter
 from alignment.worker_identity import worker_identity
 from pretrain.failures import Failure
-from pretrain.run import RunFolder, program_command
+from pretrain.run import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +67,12 @@ def program_run(program: Program) -> None:
     """Run a claimed program to its end and record the end. Kills it if it is cancelled meanwhile."""
     folder = RunFolder(Path(program.folder))
     lease = Lease(program)
-    leftovers_end(folder)
-    folder.tidy()
+    work = work_of(program, folder, grace=GRACE_SECONDS, silence=SILENCE_SECONDS)
     try:
-        failure = None if folder.read_result() is not None else _follow(program, folder, lease)
+        try:
+            failure = _run(program, work, launcher_chosen(), lease)
+        except LaunchError as error:
+            failure = error.failure
         if lease.unheard < LEASE.total_seconds():  # else another may be at work in the folder
             folder.tidy()
         _record_end(program, folder, failure, lease)
@@ -116,32 +120,45 @@ class Lease:
         return True
 
 
-def _follow(program: Program, folder: RunFolder, lease: Lease) -> Failure | None:
-    """Start the process, renew the lease and publish progress until it ends; why it did not finish."""
-    kills_before = oom_kills()
-    process = process_start(
-        program_command(program.module, folder),
-        log=folder.path / "log.txt",
-        environment=settings.ACCORD_PROGRAM_ENVIRONMENT(num_threads=program.num_threads),
-        grace=GRACE_SECONDS,
-        silence=SILENCE_SECONDS,
-    )
+def _run(program: Program, work: Work, launcher: Launcher, lease: Lease) -> Failure | None:
+    """Run the program, or follow the job that a worker before us started; why it did not finish.
+
+    Raises LaunchError, ProgramLost.
+    """
+    job = launcher.find(work)
+    if program.job and (job is None or job.handle != program.job):
+        launcher.end(work, program.job)  # of an attempt in another folder
+    if job is None:
+        work.folder.tidy()
+        if work.folder.read_result() is not None:
+            return None
+        job = launcher.start(work)
+    failure = _follow(program, work.folder, job, lease)
+    job.close()
+    return failure
+
+
+def _follow(program: Program, folder: RunFolder, job: Job, lease: Lease) -> Failure | None:
+    """Renew the lease and publish progress until the job ends; why it did not finish."""
     tail = ProgressTail(folder)
     watch = StallWatch(folder, program.stall_seconds, time.monotonic())
-    meter = UsageMeter(folder, process.pid)
-    values: dict[str, object] = {"pid": process.pid}
+    meter = None if job.pid is None else UsageMeter(folder, job.pid)
+    values: dict[str, object] = {"pid": job.pid, "job": job.handle}
     looked = -RENEW_SECONDS
     try:
-        while process.running:
+        while job.running:
             now = time.monotonic()
             if now - looked < RENEW_SECONDS:
                 time.sleep(POLL_SECONDS)
                 continue
             looked = now
-            meter.measure()
+            if meter is not None:
+                meter.measure()
+            if job.waiting:
+                watch = StallWatch(folder, program.stall_seconds, now)
             quiet = watch.stalled(now)
             if quiet is not None:
-                process.stop()
+                job.stop()
                 return stalled(folder, quiet)
             if watch.look(now):
                 progress = tail.latest() or {}
@@ -152,14 +169,26 @@ def _follow(program: Program, folder: RunFolder, lease: Lease) -> Failure | None
                     program_moved(program.round_id, program.id)
                 values = {}
                 if lease.unheard < LATEST_RENEWAL_SECONDS:
-                    process.hear()
+                    job.hear()
+    except ProgramLost:
+        if not _is_given_away(program):
+            job.stop()
+        raise
     finally:
-        if process.running:
-            process.stop()
-    failure = failure_of(folder, process.returncode, oom_kills=oom_kills() - kills_before)
-    if failure is not None and lease.unheard > SILENCE_SECONDS:
+        if job.running:
+            job.leave()
+    failure = job.failure()
+    if failure is not None and not job.handle and lease.unheard > SILENCE_SECONDS:
         return database_lost(lease.unheard)
     return failure
+
+
+def _is_given_away(program: Program) -> bool:
+    """Whether another worker has the program, or may have: then a job of a cluster is that worker's."""
+    try:
+        return not Program.objects.filter(pk=program.pk, attempt=program.attempt).exists()
+    except LOST_DATABASE:
+        return True
 
 
 def _record_end(program: Program, folder: RunFolder, failure: Failure | None, lease: Lease) -> None:
@@ -170,6 +199,7 @@ def _record_end(program: Program, folder: RunFolder, failure: Failure | None, le
     values: dict[str, object] = {
         "error": "" if failure is None else failure.sentence,
         "pid": None,
+        "job": "",
         "lease_expires_at": None,
     }
     progress = ProgressTail(folder, from_start=True).latest()

@@ -16,6 +16,7 @@ from alignment.messages import rounds_advance_send
 from alignment.metrics_export.exporting import program_export as export_metrics
 from alignment.model_comparing import model_comparisons_advance
 from alignment.models import PredictionRun, Program, Round, Stage
+from alignment.orphan_jobs import orphan_jobs_end
 from alignment.predicting import predictions_keep, predictions_plan
 from alignment.running import program_claim
 from alignment.running import program_run as run_program
@@ -50,6 +51,7 @@ def watch() -> None:
     """The clock's slow tick: tell admins of rounds that stand still, and of a disk that is nearly full."""
     watch_rounds_and_disk()
     predictions_plan()
+    orphan_jobs_end()
 
 
 @shared_task

@@ -57,6 +57,12 @@ class Program(models.Model):
         db_default="",
         help_text="Who took the lease last (alignment.worker_identity): machine, process and its start.",
     )
+    job = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The job of a cluster that runs it, such as slurm:17.",
+    )
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     unit = models.CharField(max_length=32, blank=True)

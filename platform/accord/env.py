@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETAINED = ("logs", "optimizer", "candidates", "runs")
+LAUNCHERS = ("local", "slurm")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
@@ -78,6 +79,10 @@ class Environment:
     """How often a program may lose its worker before its round fails."""
     fork_programs: bool
     """Whether programs are forked from a server that has imported torch, instead of each starting anew."""
+    launcher: str
+    """Where programs run, one of LAUNCHERS: under the worker itself, or as jobs of a cluster."""
+    launcher_options: Path | None
+    """A TOML file of what the cluster is asked for, by kind of stage (docs/machines.md)."""
     mail: MailServer
     mlflow_uri: str
     """An MLflow tracking server that gets the metrics of runs; empty for none."""
@@ -131,6 +136,8 @@ def read_environment() -> Environment:
         program_lease_seconds=_number("PROGRAM_LEASE_SECONDS", 60),
         program_attempts=_number("PROGRAM_ATTEMPTS", 3),
         fork_programs=_flag("FORK_PROGRAMS", default="1"),
+        launcher=_choice("LAUNCHER", LAUNCHERS),
+        launcher_options=_file("LAUNCHER_OPTIONS"),
         mlflow_uri=os.environ.get("MLFLOW_TRACKING_URI", ""),
         wandb_project=os.environ.get("WANDB_PROJECT", ""),
         mail=_mail("EMAIL_URL", "EMAIL_FROM"),
@@ -211,6 +218,13 @@ def _flag(name: str, default: str = "0") -> bool:
     if value not in ("0", "1", "true", "false"):
         raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
     return value in ("1", "true")
+
+
+def _choice(name: str, choices: tuple[str, ...]) -> str:
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
 
 
 def _number(name: str, default: int) -> int:

@@ -138,6 +138,8 @@ ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
 ACCORD_PROGRAM_LEASE = timedelta(seconds=ENV.program_lease_seconds)
 ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
 ACCORD_FORK_PROGRAMS = ENV.fork_programs
+ACCORD_LAUNCHER = ENV.launcher
+ACCORD_LAUNCHER_OPTIONS = ENV.launcher_options
 ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project
