@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from alignment.launching.interface import Launcher, Work
+from alignment.launching.kubernetes import KubernetesLauncher
 from alignment.launching.local import LocalLauncher
 from alignment.launching.slurm import SlurmLauncher
 from alignment.models import Program, Stage
@@ -17,6 +18,7 @@ def launcher_chosen() -> Launcher:
     made: dict[str, Callable[[], Launcher]] = {
         "local": LocalLauncher,
         "slurm": lambda: SlurmLauncher(options, settings.ACCORD_REPOSITORY, kinds),
+        "kubernetes": lambda: KubernetesLauncher(options, settings.ACCORD_VAR, kinds),
     }
     return made[settings.ACCORD_LAUNCHER]()
 
