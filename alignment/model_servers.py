@@ -19,6 +19,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from alignment.artifacts import ArtifactError, checkpoint_fetch, checkpoints_absent
 from alignment.programs import EngineConfig
 from alignment.server_processes import SERVER_MODULE, ServerProcess, server_start
 from alignment.serving import (
@@ -108,6 +109,12 @@ class ModelServers:
             self._stop(pk)
 
     def _start(self, deployment: Deployment, *, num_starts: int) -> None:
+        for checkpoint in checkpoints_absent(deployment.checkpoint.path):
+            try:
+                checkpoint_fetch(checkpoint)
+            except ArtifactError as error:
+                deployment_lose(deployment, str(error))
+                return
         if _architecture(deployment) is None:
             deployment_lose(deployment, f"There is no checkpoint at {deployment.checkpoint.path}.")
             return

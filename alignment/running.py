@@ -7,6 +7,7 @@ place: its program's keeper, which hears of every renewal, stops the program wel
 A program that runs as a job of a cluster goes on without its worker, and the next one finds it again.
 """
 
+import json
 import logging
 import time
 from contextlib import suppress
@@ -18,8 +19,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from alignment.artifacts import ArtifactError, checkpoint_fetch, checkpoints_absent
 from alignment.endings import database_lost, stalled
-from alignment.launching.choosing import launcher_chosen, work_of
+from alignment.launching.choosing import launcher_of, work_of
 from alignment.launching.interface import Job, Launcher, LaunchError, Work
 from alignment.messages import program_moved
 from alignment.models import Program
@@ -70,8 +72,8 @@ def program_run(program: Program) -> None:
     work = work_of(program, folder, grace=GRACE_SECONDS, silence=SILENCE_SECONDS)
     try:
         try:
-            failure = _run(program, work, launcher_chosen(), lease)
-        except LaunchError as error:
+            failure = _run(program, work, launcher_of(folder), lease)
+        except (ArtifactError, LaunchError) as error:
             failure = error.failure
         if lease.unheard < LEASE.total_seconds():  # else another may be at work in the folder
             folder.tidy()
@@ -123,7 +125,7 @@ class Lease:
 def _run(program: Program, work: Work, launcher: Launcher, lease: Lease) -> Failure | None:
     """Run the program, or follow the job that a worker before us started; why it did not finish.
 
-    Raises LaunchError, ProgramLost.
+    Raises ArtifactError, LaunchError, ProgramLost.
     """
     job = launcher.find(work)
     if program.job and (job is None or job.handle != program.job):
@@ -132,6 +134,8 @@ def _run(program: Program, work: Work, launcher: Launcher, lease: Lease) -> Fail
         work.folder.tidy()
         if work.folder.read_result() is not None:
             return None
+        for checkpoint in checkpoints_absent(json.loads(work.folder.config_path.read_text())):
+            checkpoint_fetch(checkpoint, lease.renew)
         job = launcher.start(work)
     failure = _follow(program, work.folder, job, lease)
     job.close()

@@ -9,6 +9,7 @@ from django.db import connection
 from accounts.errors import Conflict
 from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
+from alignment.artifacts import checkpoints_push
 from alignment.dead_workers import dead_workers_leases_end
 from alignment.fencing import StepLost, stage_seized
 from alignment.forecast.trials import speed_trial_run
@@ -52,6 +53,12 @@ def watch() -> None:
     watch_rounds_and_disk()
     predictions_plan()
     orphan_jobs_end()
+
+
+@shared_task
+def artifacts_push() -> None:
+    """The clock's slow tick: send this machine's new checkpoints to the storage, where there is one."""
+    checkpoints_push()
 
 
 @shared_task

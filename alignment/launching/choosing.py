@@ -4,12 +4,31 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from alignment.launching.interface import Launcher, Work
+from alignment.launching.handles import JOB_FILE, handle_read
+from alignment.launching.interface import Launcher, LaunchError, Work
 from alignment.launching.kubernetes import KubernetesLauncher
 from alignment.launching.local import LocalLauncher
 from alignment.launching.slurm import SlurmLauncher
 from alignment.models import Program, Stage
+from pretrain.failures import Failure
 from pretrain.run import RunFolder
+
+
+def launcher_of(folder: RunFolder) -> Launcher:
+    """The launcher of this deployment, for a program in this run folder.
+
+    Raises LaunchError where a job of another launcher is at work there, as after a change of LAUNCHER.
+    """
+    present = handle_read(folder)
+    if present is not None and present.launcher != settings.ACCORD_LAUNCHER:
+        raise LaunchError(
+            Failure(
+                sentence=f"LAUNCHER is {settings.ACCORD_LAUNCHER}, and {folder.path} has the job "
+                f"{present.name} of {present.launcher}: end that job there and remove {JOB_FILE}, or set "
+                "LAUNCHER back; then retry."
+            )
+        )
+    return launcher_chosen()
 
 
 def launcher_chosen() -> Launcher:

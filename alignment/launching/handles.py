@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pretrain.run import RunFolder, write_atomically
 
+JOB_FILE = "job.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Handle:
@@ -56,4 +58,4 @@ def handle_forget(folder: RunFolder) -> None:
 
 def handle_path(folder: RunFolder) -> Path:
     """Where it lies."""
-    return folder.path / "job.json"
+    return folder.path / JOB_FILE

@@ -83,6 +83,8 @@ class Environment:
     """Where programs run, one of LAUNCHERS: under the worker itself, or as jobs of a cluster."""
     launcher_options: Path | None
     """A TOML file of what the cluster is asked for, by kind of stage (docs/machines.md)."""
+    artifacts: str
+    """Where finished checkpoints are sent, `s3://bucket/prefix`; empty for nowhere."""
     mail: MailServer
     mlflow_uri: str
     """An MLflow tracking server that gets the metrics of runs; empty for none."""
@@ -138,6 +140,7 @@ def read_environment() -> Environment:
         fork_programs=_flag("FORK_PROGRAMS", default="1"),
         launcher=_choice("LAUNCHER", LAUNCHERS),
         launcher_options=_file("LAUNCHER_OPTIONS"),
+        artifacts=_bucket("ARTIFACTS"),
         mlflow_uri=os.environ.get("MLFLOW_TRACKING_URI", ""),
         wandb_project=os.environ.get("WANDB_PROJECT", ""),
         mail=_mail("EMAIL_URL", "EMAIL_FROM"),
@@ -224,6 +227,13 @@ def _choice(name: str, choices: tuple[str, ...]) -> str:
     value = os.environ.get(name) or choices[0]
     if value not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def _bucket(name: str) -> str:
+    value = os.environ.get(name, "").rstrip("/")
+    if value and (not value.startswith("s3://") or not urlsplit(value).netloc):
+        raise SettingsError(f"{name} must be like s3://bucket/prefix, not {value!r}.")
     return value
 
 

@@ -140,6 +140,7 @@ ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
 ACCORD_FORK_PROGRAMS = ENV.fork_programs
 ACCORD_LAUNCHER = ENV.launcher
 ACCORD_LAUNCHER_OPTIONS = ENV.launcher_options
+ACCORD_ARTIFACTS = ENV.artifacts
 ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project

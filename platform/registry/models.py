@@ -26,6 +26,8 @@ class Checkpoint(models.Model):
     produced_by = models.CharField(max_length=200, blank=True)
     licence = models.CharField(max_length=100, blank=True, default="", db_default="")
     """An identifier such as apache-2.0 or llama3.3; empty: not stated."""
+    stored_at = models.DateTimeField(null=True, blank=True)
+    """When it was sent to the storage that ARTIFACTS names."""
     created_at = models.DateTimeField(default=timezone.now)
     parents = models.ManyToManyField(
         "self", through="CheckpointParent", symmetrical=False, related_name="children"

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,20 @@ def test_the_script_ends_with_the_programs_status_and_asks_it_to_save(tmp_path: 
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7"}
     for name, is_queued_again in (("USR1", True), ("TERM", False)):
         (tmp_path / "starts.txt").unlink(missing_ok=True)
-        shell = subprocess.Popen(["sh", str(script)], env=environment, stdout=subprocess.DEVNULL)
+        with (tmp_path / "said.txt").open("w") as said:
+            shell = subprocess.Popen(
+                ["sh", str(script)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
         while not (tmp_path / "starts.txt").exists():
-            assert shell.poll() is None
+            assert shell.poll() is None, (tmp_path / "said.txt").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "said.txt").read_text()
+            time.sleep(0.05)
         subprocess.run(["kill", f"-{name}", str(shell.pid)], check=True)
         assert shell.wait(20) == (0 if is_queued_again else 143)
         assert told.exists() == is_queued_again

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from alignment import running
+from alignment.launching.handles import Handle, handle_write
 from alignment.models import Program
 from alignment.running import program_claim, program_run
 from pretrain.run import RunFolder
@@ -162,6 +163,15 @@ def test_a_process_left_by_a_lost_attempt_is_ended_before_the_next_one(tmp_path:
     first.join(20)
     assert not _is_alive(left_behind)
     assert len((tmp_path / "starts.txt").read_text().split()) == 2
+
+
+def test_a_job_of_another_launcher_is_left_alone_and_told(tmp_path: Path) -> None:
+    program = make_program(tmp_path, "finish")
+    handle_write(RunFolder(tmp_path), Handle(launcher="slurm", name="accord-1", handle="17"))
+    program = run(program)
+    assert program.state == Program.State.FAILED
+    assert "has the job accord-1 of slurm: end that job there and remove job.json" in program.error
+    assert not (tmp_path / "starts.txt").exists()
 
 
 def _run_and_close(program_id: int, attempt: int) -> None:
