@@ -107,7 +107,7 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit entries"
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["transaction"], name="audit_transaction"),
+            models.Index(fields=["transaction", "id"], name="audit_transaction"),
             models.Index(fields=["subject_type", "subject_id"], name="audit_subject"),
             models.Index(fields=["created_at"], name="audit_created"),
         ]

@@ -34,7 +34,8 @@ ORDER BY e.id LIMIT %(limit)s
 """
 INTERVAL = f"""
 SELECT {ENTRY}, e.transaction::text FROM accounts_auditentry e
-WHERE e.transaction >= %(horizon)s::text::xid8 AND e.transaction < %(settled)s::text::xid8 AND {UNSEALED}
+WHERE (e.transaction, e.id) > (%(horizon)s::text::xid8, %(after)s)
+    AND e.transaction < %(settled)s::text::xid8 AND {UNSEALED}
 ORDER BY e.transaction, e.id LIMIT %(limit)s
 """
 INSERT = """
@@ -94,7 +95,7 @@ def server_state(cursor: CursorWrapper) -> tuple[str, str]:
 
 
 def _batch(after: int, limit: int) -> list[Row]:
-    """Seal one batch, in one transaction; its rows."""
+    """Seal one batch, in one transaction; its rows. `after` is the last entry of the batch before."""
     rows: list[Row]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
@@ -110,7 +111,9 @@ def _batch(after: int, limit: int) -> list[Row]:
                 AuditChain.objects.filter(pk=chain.pk).update(cluster=cluster)
                 _horizon_write(cursor, settled)
         else:
-            cursor.execute(INTERVAL, {"horizon": chain.horizon, "settled": settled, "limit": limit})
+            cursor.execute(
+                INTERVAL, {"horizon": chain.horizon, "after": after, "settled": settled, "limit": limit}
+            )
             rows = cursor.fetchall()
             _horizon_write(cursor, rows[-1][-1] if len(rows) == limit else settled)
         _insert(cursor, rows)

@@ -15,6 +15,6 @@ class Migration(migrations.Migration):
     operations = [
         AddIndexConcurrently(
             model_name='auditentry',
-            index=models.Index(fields=['transaction'], name='audit_transaction'),
+            index=models.Index(fields=['transaction', 'id'], name='audit_transaction'),
         ),
     ]
