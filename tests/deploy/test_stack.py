@@ -124,6 +124,7 @@ def test_what_dies_is_started_again_and_a_killed_supervisor_leaves_nothing(var: 
     assert processes_of(var) == []
 
 
+@pytest.mark.django_db(transaction=True)  # the stack makes its admin there, who must not stay
 def test_servers_that_the_environment_names_are_used_and_none_started(
     tmp_path: Path, process_environment: dict[str, str], broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
