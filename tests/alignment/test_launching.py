@@ -1,6 +1,7 @@
 """What is handed in to a cluster, and what its words mean: without a cluster (tests/ops has real ones)."""
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -94,7 +95,8 @@ def test_the_script_ends_with_the_programs_status_and_asks_it_to_save(tmp_path: 
     told = tmp_path / "told.txt"
     (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
     (tmp_path / "scontrol").chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "SLURM_JOB_ID": "7"}
     for name, is_queued_again in (("USR1", True), ("TERM", False)):
         (tmp_path / "starts.txt").unlink(missing_ok=True)
         with (tmp_path / "said.txt").open("w") as said:
