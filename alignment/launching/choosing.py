@@ -9,6 +9,7 @@ from alignment.launching.interface import Launcher, LaunchError, Work
 from alignment.launching.kubernetes import KubernetesLauncher
 from alignment.launching.local import LocalLauncher
 from alignment.launching.slurm import SlurmLauncher
+from alignment.launching.torchrun import TorchrunLauncher
 from alignment.models import Program, Stage
 from pretrain.failures import Failure
 from pretrain.run import RunFolder
@@ -36,6 +37,7 @@ def launcher_chosen() -> Launcher:
     options, kinds = settings.ACCORD_LAUNCHER_OPTIONS, tuple(Stage.Name.values)
     made: dict[str, Callable[[], Launcher]] = {
         "local": LocalLauncher,
+        "torchrun": lambda: TorchrunLauncher(options, settings.ACCORD_REPOSITORY, kinds),
         "slurm": lambda: SlurmLauncher(options, settings.ACCORD_REPOSITORY, kinds),
         "kubernetes": lambda: KubernetesLauncher(options, settings.ACCORD_VAR, kinds),
     }

@@ -47,7 +47,7 @@ class Options(BaseModel):
     """Before the time limit, and after being asked to end, for saving."""
 
 
-OptionsT = TypeVar("OptionsT", bound=Options)
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
 SectionT = TypeVar("SectionT", bound=BaseModel)

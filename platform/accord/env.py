@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETAINED = ("logs", "optimizer", "candidates", "runs")
-LAUNCHERS = ("local", "slurm", "kubernetes")
+LAUNCHERS = ("local", "torchrun", "slurm", "kubernetes")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
