@@ -10,6 +10,7 @@ that begins with a dot and ends in `.writing`.
 import atexit
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -174,7 +175,8 @@ class Onlooker(RunFolder):
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that `path` holds all of it or what it held before, also after a power cut."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    # A name of its own: another thread, or a process of another machine, may write the same file.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.writing")
     try:
         with aside.open("w", encoding="utf-8") as out:
             out.write(text)
