@@ -26,6 +26,7 @@ from alignment.stages.data_gate import more_is_no_use
 from alignment.stages.plan import recipe_of
 from alignment.watching import watch_rounds_and_disk
 from annotation.pairing import comparisons_generate
+from observing.context import log_ids
 
 PAIRS_LOCK_SPACE = 0x50414952
 CHUNK = 200
@@ -65,7 +66,10 @@ def artifacts_push() -> None:
 def program_run(program_id: int, attempt: int) -> None:
     """Run one program to its end, unless the message is void."""
     program = program_claim(program_id, attempt)
-    if program is not None:
+    if program is None:
+        return
+    stage = None if program.stage is None else program.stage.name
+    with log_ids(program=program.pk, stage=stage, round=program.round_id):
         run_program(program)
         program_release(program)
         run = PredictionRun.objects.filter(program=program, program__state=Program.State.FINISHED).first()
