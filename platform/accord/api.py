@@ -5,6 +5,7 @@ from ninja import NinjaAPI
 
 from accounts.auth import bearer_or_session
 from accounts.errors import AccordError
+from accounts.models import Scope
 from alignment.api import router as alignment_router
 from alignment.control_api import router as control_router
 from alignment.deployment_api import router as deployment_router
@@ -17,9 +18,12 @@ from annotation.api.quality import router as quality_router
 from registry.api import router as registry_router
 from web.metrics_api import router as metrics_router
 
-api = NinjaAPI(title="Accord", version="1", auth=bearer_or_session, urls_namespace="api", docs_url=None)
-api.add_router("", annotation_router)
-api.add_router("", live_router)
+api = NinjaAPI(
+    title="Accord", version="1", auth=bearer_or_session(Scope.MANAGE), urls_namespace="api", docs_url=None
+)
+annotating = bearer_or_session(Scope.ANNOTATE)
+api.add_router("", annotation_router, auth=annotating)
+api.add_router("", live_router, auth=annotating)
 api.add_router("", exchange_router)
 api.add_router("", quality_router)
 api.add_router("", alignment_router)

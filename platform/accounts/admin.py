@@ -22,9 +22,9 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at ru
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Tokens to look at and to end; they are made where the secret can be shown once."""
 
-    list_display = ("name", "user", "prefix", "created_at", "expires_at", "last_used_at")
+    list_display = ("name", "user", "prefix", "scopes", "created_at", "expires_at", "last_used_at")
     search_fields = ("name", "user__username")
-    readonly_fields = ("user", "digest", "prefix", "created_at", "last_used_at")
+    readonly_fields = ("user", "digest", "prefix", "scopes", "created_at", "last_used_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """No: the secret would be lost."""

@@ -1,21 +1,45 @@
-"""Who is calling the API: a program with a bearer token, or one of our pages with its session."""
+"""Who is calling the API: a program with a bearer token, or one of our pages with its session.
+
+A token does what its owner may do, and of that only what its scopes name. Each router is for managing, which
+is the rule, or for annotating (`bearer_or_session`): what a new operation asks of a token follows from its
+router and its method, so that none is forgotten.
+"""
 
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
-from accounts.models import User
-from accounts.services import token_user
+from accounts.errors import Forbidden
+from accounts.models import Scope, User
+from accounts.services import token_grant
+
+READING = ("GET", "HEAD")
 
 
 class BearerToken(HttpBearer):
-    """`Authorization: Bearer SECRET`."""
+    """`Authorization: Bearer SECRET`, of a token that is for what is asked."""
+
+    def __init__(self, work: Scope) -> None:
+        super().__init__()
+        self._work = work
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        """The token's owner, who is then also `request.user`."""
-        user = token_user(token)
-        if user is not None:
-            request.user = user
-        return user
+        """The token's owner, who is then also `request.user`. Raises Forbidden where a scope is missing."""
+        grant = token_grant(token)
+        if grant is None:
+            return None
+        if not grant.scopes & self._enough(request.method):
+            missing = Scope.READ if request.method in READING else self._work
+            raise Forbidden(
+                f"This token has no scope {missing.value!r}: make one that has it on the account page."
+            )
+        request.user = grant.user
+        return grant.user
+
+    def _enough(self, method: str | None) -> frozenset[str]:
+        """Scopes any of which is enough: who annotates also reads the work, who manages reads with `read`."""
+        if method not in READING:
+            return frozenset({self._work})
+        return frozenset({Scope.READ, Scope.ANNOTATE} if self._work == Scope.ANNOTATE else {Scope.READ})
 
 
 class BrowserSession(SessionAuth):
@@ -29,7 +53,9 @@ class BrowserSession(SessionAuth):
         return user
 
 
-bearer_or_session = [BearerToken(), BrowserSession()]
+def bearer_or_session(work: Scope) -> list[BearerToken | BrowserSession]:
+    """Who may call the operations of a router whose writing is this work."""
+    return [BearerToken(work), BrowserSession()]
 
 
 def request_user(request: HttpRequest) -> User:

@@ -58,6 +58,19 @@ class User(AbstractUser):
         return self.is_admin or (self.is_active and self.role == Role.REVIEWER)
 
 
+class Scope(models.TextChoices):
+    """What a token is for: it may do what its owner may do, and of that only what its scopes name."""
+
+    READ = "read", _("Read")
+    ANNOTATE = "annotate", _("Annotate")
+    MANAGE = "manage", _("Manage")
+
+
+def every_scope() -> str:
+    """All scopes, as `ApiToken.scopes` has them."""
+    return " ".join(Scope.values)
+
+
 class ApiToken(models.Model):
     """A secret that a program shows in place of a password. Only its SHA-256 is kept."""
 
@@ -65,6 +78,8 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     prefix = models.CharField(max_length=16)
+    scopes = models.CharField(max_length=100, default=every_scope)
+    """Names of `Scope` with a space between, as OAuth 2.0 writes them (RFC 6749, section 3.3)."""
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
@@ -74,6 +89,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def scope_labels(self) -> list[str]:
+        """What the scopes are called on pages."""
+        return [str(Scope(name).label) for name in self.scopes.split()]
 
 
 class TransactionField(models.Field):  # type: ignore[type-arg]  # not generic at run time

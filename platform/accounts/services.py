@@ -3,8 +3,9 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.errors import Conflict, Invalid
-from accounts.models import ApiToken, Role, User, pseudonym_new
+from accounts.models import ApiToken, Role, Scope, User, pseudonym_new
 from accounts.rows import columns, fetch_one, load
 
 TOKEN_PREFIX = "accord_"
@@ -21,7 +22,7 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 
 # By hand, because every API request runs it and composing it anew costs the ORM more than running it.
 TOKEN_USER = f"""
-SELECT {columns(User, "u")}, t.last_used_at
+SELECT {columns(User, "u")}, t.scopes, t.last_used_at
 FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id
 WHERE t.digest = %(digest)s AND (t.expires_at IS NULL OR t.expires_at > %(now)s) AND u.is_active
 """
@@ -32,6 +33,13 @@ INSERT INTO accounts_auditentry (actor_id, action, subject_type, subject_id, dat
 SELECT %(actor)s, %(action)s, %(subject_type)s, {subject_id}, %(data)s::jsonb, %(now)s {source}
 """
 AUDIT_ALONE = AUDIT.format(subject_id="%(subject_id)s", source="")
+
+
+class Grant(NamedTuple):
+    """What a token opens."""
+
+    user: User
+    scopes: frozenset[str]
 
 
 def user_create(
@@ -71,24 +79,42 @@ def user_create(
 
 
 def token_create(
-    user: User, *, name: str, expires_at: datetime | None = None, actor: User | None = None
+    user: User,
+    *,
+    name: str,
+    expires_at: datetime | None = None,
+    scopes: Collection[str] = tuple(Scope),
+    actor: User | None = None,
 ) -> tuple[ApiToken, str]:
-    """Make a token for `user`. The secret is returned here and never again: only its hash is kept."""
-    token, secret = token_build(user, name=name, expires_at=expires_at)
+    """Make a token for `user`. The secret is returned here and never again: only its hash is kept.
+
+    Raises Invalid without a scope, or where there is no such scope.
+    """
+    token, secret = token_build(user, name=name, expires_at=expires_at, scopes=scopes)
     with transaction.atomic():
         token.save()
-        audit_record(actor or user, "token.create", token, {"user": user.username, "name": name})
+        data = {"user": user.username, "name": name, "scopes": token.scopes}
+        audit_record(actor or user, "token.create", token, data)
     return token, secret
 
 
-def token_build(user: User, *, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-    """An unsaved token and its secret, for those who save many at once."""
+def token_build(
+    user: User,
+    *,
+    name: str,
+    expires_at: datetime | None = None,
+    scopes: Collection[str] = tuple(Scope),
+) -> tuple[ApiToken, str]:
+    """An unsaved token and its secret, for those who save many at once. Raises as `token_create`."""
+    if not scopes or not set(scopes) <= set(Scope.values):
+        raise Invalid(f"A token needs one or more of these scopes: {', '.join(Scope.values)}.")
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         user=user,
         name=name,
         digest=_digest(secret),
         prefix=secret[:PREFIX_CHARACTERS],
+        scopes=" ".join(scope for scope in Scope.values if scope in scopes),
         expires_at=expires_at,
     )
     return token, secret
@@ -102,16 +128,16 @@ def token_revoke(token: ApiToken, *, actor: User | None) -> None:
         audit_record(actor, "token.revoke", token, {"name": token.name})
 
 
-def token_user(secret: str) -> User | None:
-    """Whose secret this is, or None where it is unknown or has run out, or the person is gone."""
+def token_grant(secret: str) -> Grant | None:
+    """Whose secret this is and what for, or None where it is unknown or has run out, or the person is gone."""
     now = timezone.now()
     row = fetch_one(TOKEN_USER, {"digest": _digest(secret), "now": now})
     if row is None:
         return None
-    last_used_at = row[-1]
+    scopes, last_used_at = row[-2:]
     if last_used_at is None or now - last_used_at > LAST_USED_PRECISION:
         ApiToken.objects.filter(digest=_digest(secret)).update(last_used_at=now)
-    return load(User, row)
+    return Grant(load(User, row), frozenset(scopes.split()))
 
 
 def audit_record(

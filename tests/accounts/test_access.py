@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.errors import Conflict, Invalid
 from accounts.models import ApiToken, AuditEntry, Role, User
-from accounts.services import token_create, token_revoke, token_user, user_create
+from accounts.services import token_create, token_grant, token_revoke, user_create
 
 pytestmark = pytest.mark.django_db
 
@@ -53,10 +53,10 @@ def test_tokens_end_when_they_run_out_are_revoked_or_their_owner_leaves() -> Non
 
 def test_the_last_use_is_noted_but_not_at_every_request() -> None:
     _, secret = token_create(user_create(username="ann"), name="laptop")
-    token_user(secret)
+    token_grant(secret)
     assert ApiToken.objects.get().last_used_at is not None
     with CaptureQueriesContext(connection) as queries:
-        token_user(secret)
+        token_grant(secret)
     assert len(queries) == 1
 
 

@@ -243,7 +243,7 @@ class Site:
             "POST /webhooks/": {"url": "ftp://example.org/", "events": ["round.failed"]},
             "POST /projects/<slug:slug>/sensitive/": {"decision": "in"},
             "POST /erase/": {"what": "person", "name": "nobody"},
-            "POST /account/": {"name": "nightly", "days": "30"},
+            "POST /account/": {"name": "nightly", "days": "30", "scopes": ["read"]},
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
             "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},
             "POST /projects/<slug:slug>/flagged/<int:pk>/": {"decision": "keep"},

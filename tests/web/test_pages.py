@@ -4,8 +4,8 @@ import pytest
 from django.test import Client, override_settings
 from pytest_django.fixtures import Settings
 
-from accounts.models import ApiToken, Role, User
-from accounts.services import token_create, token_user, user_create
+from accounts.models import ApiToken, Role, Scope, User
+from accounts.services import Grant, token_create, token_grant, user_create
 from registry.models import Checkpoint
 from tests.annotation.factories import make_annotator, make_comparisons, make_project
 
@@ -118,19 +118,27 @@ def test_a_model_page_shows_what_it_came_from(admin: User) -> None:
 
 def test_a_new_token_is_shown_once_and_works(annotator: User) -> None:
     browser = browser_of(annotator)
-    page = browser.post("/account/", {"name": "nightly", "days": "30"}).content.decode()
+    page = browser.post("/account/", {"name": "nightly", "days": "30", "scopes": ["read"]}).content.decode()
     secret = page.split('id="secret">')[1].split("<")[0]
-    assert token_user(secret) == annotator
+    assert token_grant(secret) == Grant(annotator, frozenset({"read"}))
     assert secret not in browser.get("/account/").content.decode()
     token = ApiToken.objects.get()
     assert browser.post(f"/account/tokens/{token.pk}/revoke/").status_code == 302
-    assert token_user(secret) is None
+    assert token_grant(secret) is None
+
+
+def test_a_token_for_nothing_is_refused_and_the_name_is_kept(annotator: User) -> None:
+    response = browser_of(annotator).post("/account/", {"name": "nightly", "days": "30"})
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "Choose what the token may do." in page and 'value="nightly"' in page
+    assert not ApiToken.objects.exists()
 
 
 def test_nobody_revokes_the_token_of_another(annotator: User, admin: User) -> None:
     token, secret = token_create(admin, name="mine")
     assert browser_of(annotator).post(f"/account/tokens/{token.pk}/revoke/").status_code == 404
-    assert token_user(secret) == admin
+    assert token_grant(secret) == Grant(admin, frozenset(Scope.values))
 
 
 def test_a_password_is_changed_only_by_who_knows_the_old_one() -> None:

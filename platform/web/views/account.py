@@ -62,7 +62,8 @@ def account(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     secret = None
     if request.method == "POST" and form.is_valid():
-        secret = token_create(user, name=form.cleaned_data["name"], expires_at=form.expires_at)[1]
+        name, scopes = form.cleaned_data["name"], form.cleaned_data["scopes"]
+        secret = token_create(user, name=name, expires_at=form.expires_at, scopes=scopes)[1]
         form = TokenForm()
     context = {"form": form, "secret": secret, "tokens": _tokens(user)}
     return render(request, "web/account.html", context, status=422 if form.errors else 200)
