@@ -64,6 +64,9 @@ class Environment:
     """Origins (`https://accord.example`) that forms may be sent from, behind a proxy."""
     https: bool
     """Cookies only over HTTPS, and HSTS."""
+    trusted_proxies: int
+    """How many proxies of one's own stand before the site: so many of the last addresses that
+    X-Forwarded-For names are believed, and with 0 none."""
     judge_key_file: Path | None
     """A file with the API key of the judge that recipes name: only the program that asks reads it."""
     import_max_bytes: int
@@ -130,6 +133,7 @@ def read_environment() -> Environment:
         allowed_hosts=_allowed_hosts(),
         trusted_origins=_list("TRUSTED_ORIGINS"),
         https=_flag("HTTPS"),
+        trusted_proxies=_number("TRUSTED_PROXIES", 0, least=0),
         judge_key_file=_file("JUDGE_KEY_FILE"),
         import_max_bytes=_number("IMPORT_MAX_BYTES", 16 * 1024**3),
         import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
@@ -237,10 +241,10 @@ def _bucket(name: str) -> str:
     return value
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, *, least: int = 1) -> int:
     value = os.environ.get(name) or str(default)
-    if not value.isdecimal() or int(value) < 1:
-        raise SettingsError(f"{name} must be a whole number from 1 up, not {value!r}.")
+    if not value.isdecimal() or int(value) < least:
+        raise SettingsError(f"{name} must be a whole number from {least} up, not {value!r}.")
     return int(value)
 
 

@@ -18,4 +18,5 @@ urlpatterns = [
 handler400 = "web.errors.bad_request"
 handler403 = "web.errors.forbidden"
 handler404 = "web.errors.not_found"
+handler429 = "web.errors.too_many_requests"
 handler500 = "web.errors.server_error"

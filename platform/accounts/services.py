@@ -129,7 +129,7 @@ def token_revoke(token: ApiToken, *, actor: User | None) -> None:
 
 
 def token_grant(secret: str) -> Grant | None:
-    """Whose secret this is and what for, or None where it is unknown or has run out, or the person is gone."""
+    """Whose secret this is and what for; None where it is unknown or has run out, or the person is gone."""
     now = timezone.now()
     row = fetch_one(TOKEN_USER, {"digest": _digest(secret), "now": now})
     if row is None:

@@ -25,6 +25,7 @@ _TITLES = {
     404: gettext_lazy("There is nothing here"),
     409: gettext_lazy("Somebody was faster"),
     422: gettext_lazy("Something does not fit"),
+    429: gettext_lazy("That was too often"),
     500: gettext_lazy("Something broke on our side"),
     503: gettext_lazy("Not just now"),
 }
@@ -64,6 +65,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: no such page, or none that this person may know of."""
     return error_page(request, 404, _("The address may be wrong, or what was here is gone."))
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """429: more attempts to log in than a person makes. django-allauth looks for it in `accord.urls`."""
+    return error_page(request, 429, _("Wait a minute, then try again."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

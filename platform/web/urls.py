@@ -14,9 +14,13 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("events/", events.events, name="events"),
     path("login/", account.login_view, name="login"),
+    # The name that django-allauth asks for.
+    path("login/", account.login_view, name="account_login"),
     path("logout/", account.logout_view, name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),
+    path("account/sessions/<int:pk>/end/", account.session_end_view, name="session-end"),
+    path("account/sessions/end-others/", account.sessions_end_others_view, name="sessions-end-others"),
     path("account/notifications/", notifications.notifications, name="notifications"),
     path("account/notifications/try/", notifications.notifications_try, name="notifications-try"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke_view, name="token-revoke"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from allauth.usersessions.models import UserSession
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F, Value
 from django.db.models.functions import Concat
@@ -131,6 +132,7 @@ class Site:
         program = Program.objects.filter(stage__round=sample.round).first()
         assert program is not None
         token = self.annotator.api_tokens.get(name="Nightly export")
+        signed_in = UserSession.objects.create(user=self.annotator, ip="192.0.2.7", session_key="x")
         endpoint = Endpoint.objects.create(url="https://example.org/", events=["round.failed"])
         delivery = Delivery.objects.create(endpoint=endpoint, event="round.failed", body={}, state="failed")
         member = project.memberships.get(user=sample.colleague)
@@ -157,6 +159,7 @@ class Site:
             "/api/v1/projects/<slug:slug>/releases/<number>/withdraw-pairs": {"number": 1},
             "/bundles/<slug:digest>/<path:path>": {"digest": "0", "path": "web/page.css"},
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
+            "/account/sessions/<int:pk>/end/": {"pk": signed_in.pk},
             "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},
             "/webhooks/<int:pk>/<slug:deed>/": {"pk": delivery.endpoint_id, "deed": "pause"},
             "/deliveries/<int:pk>/resend/": {"pk": delivery.pk},

@@ -56,7 +56,9 @@ TABLE = {
     "POST /account/": EVERYBODY,
     "GET /account/password/": EVERYBODY,
     "POST /account/password/": "302 422 422 422 422 422 422",
+    "POST /account/sessions/end-others/": "302 302 302 302 302 302 302",
     # The annotator's own.
+    "POST /account/sessions/<int:pk>/end/": "302 302 404 404 404 404 404",
     "POST /account/tokens/<int:pk>/revoke/": "302 302 404 404 404 404 404",
     "POST /markdown/": EVERYBODY,
     "GET /models/": SITE_REVIEWERS,

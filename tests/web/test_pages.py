@@ -48,9 +48,9 @@ def test_who_is_not_logged_in_is_sent_to_the_login(client: Client, path: str) ->
 
 def test_logging_in_and_out(client: Client) -> None:
     user_create(username="tomas", password=PASSWORD)
-    refused = client.post("/login/", {"username": "tomas", "password": "wrong"})
-    assert "correct username and password" in refused.content.decode()
-    entered = client.post("/login/", {"username": "tomas", "password": PASSWORD}, follow=True)
+    refused = client.post("/login/", {"login": "tomas", "password": "wrong"})
+    assert "are not correct" in refused.content.decode()
+    entered = client.post("/login/", {"login": "tomas", "password": PASSWORD}, follow=True)
     assert "Your work" in entered.content.decode()
     assert client.post("/logout/").status_code == 302
     assert client.get("/").status_code == 302
@@ -58,7 +58,7 @@ def test_logging_in_and_out(client: Client) -> None:
 
 def test_a_login_never_leads_to_another_site(client: Client) -> None:
     user_create(username="tomas", password=PASSWORD)
-    form = {"username": "tomas", "password": PASSWORD, "next": "https://example.org/"}
+    form = {"login": "tomas", "password": PASSWORD, "next": "https://example.org/"}
     assert client.post("/login/", form)["Location"] == "/"
 
 

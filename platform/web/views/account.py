@@ -1,12 +1,14 @@
-"""Logging in, and one's own account: password and API tokens."""
+"""Logging in, and one's own account: password, sessions and API tokens."""
 
+from allauth.account.views import LoginView
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import LogoutView
 from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,22 +20,22 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.auth import signed_in
 from accounts.models import ApiToken, User
 from accounts.services import audit_record, token_create, token_revoke
+from accounts.sessions import session_end, session_moved, sessions_end_others, sessions_list
 from live.publishing import person_topic, publish
 from web.forms import TokenForm
 
 
 class SignIn(LoginView):
-    """Django's login, which the audit log knows of."""
+    """allauth's login, which the audit log knows of."""
 
     template_name = "web/login.html"
-    redirect_authenticated_user = True
 
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+    def form_valid(self, form: Form) -> HttpResponseBase:
         """The name and the password were right."""
         with transaction.atomic():
-            response = super().form_valid(form)
-            user = signed_in(self.request)
-            audit_record(user, "user.login", user, {})
+            response: HttpResponseBase = super().form_valid(form)
+            if isinstance(self.request.user, User):
+                audit_record(self.request.user, "user.login", self.request.user, {})
         return response
 
 
@@ -66,6 +68,7 @@ def account(request: HttpRequest) -> HttpResponse:
         secret = token_create(user, name=name, expires_at=form.expires_at, scopes=scopes)[1]
         form = TokenForm()
     context = {"form": form, "secret": secret, "tokens": _tokens(user)}
+    context["sessions"] = sessions_list(user, this=request.session.session_key)
     return render(request, "web/account.html", context, status=422 if form.errors else 200)
 
 
@@ -86,17 +89,42 @@ def token_revoke_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def session_end_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign one of one's own sessions out, and with it the streams of events that are open."""
+    user = signed_in(request)
+    session_end(user, pk)
+    publish(person_topic(user.pk))
+    messages.success(request, _("That session is signed out."))
+    return redirect("account")
+
+
+@login_required
+@require_POST
+def sessions_end_others_view(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    user = signed_in(request)
+    sessions_end_others(user, this=request.session.session_key)
+    publish(person_topic(user.pk))
+    messages.success(request, _("You are signed out everywhere else."))
+    return redirect("account")
+
+
+@login_required
 @never_cache
 @require_http_methods(["GET", "POST"])
 def password_change_view(request: HttpRequest) -> HttpResponse:
     """A new password; the session goes on, others of the same person end."""
     form = PasswordChangeForm(signed_in(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
-        user = signed_in(request)
+        before = request.session.session_key
         with transaction.atomic():
-            update_session_auth_hash(request, form.save())
+            user = form.save()
+            update_session_auth_hash(request, user)
+            session_moved(before=before, after=request.session.session_key)
+            sessions_end_others(user, this=request.session.session_key)
             audit_record(user, "user.password", user, {})
         publish(person_topic(user.pk))
-        messages.success(request, _("Your password is changed."))
+        messages.success(request, _("Your password is changed, and you are signed out everywhere else."))
         return redirect("account")
     return render(request, "web/password.html", {"form": form}, status=422 if form.errors else 200)

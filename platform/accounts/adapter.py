@@ -1,0 +1,40 @@
+"""What django-allauth asks us: who may have an account, and who gets in. Named by the settings."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
+
+from accounts.models import User
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Nobody makes an account by themselves, and our pages say in their own words what was done."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """No: an admin makes accounts."""
+        return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Who this is. Those whose account was closed hear what a wrong password hears."""
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        return user if user is not None and user.is_active else None
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """What failures are counted for: the name alone, whichever of the site's addresses was asked."""
+        return str(credentials.get("username", "")).lower()
+
+    def add_message(self, *args: object, **kwargs: object) -> None:
+        """Nothing: a login that worked shows itself."""
+
+
+class ExactNameBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is not typed
+    """Names are told apart by case: allauth's own lets in neither of two that differ in nothing else."""
+
+    def _authenticate_by_username(self, username: str, password: str) -> AbstractBaseUser | None:
+        user: AbstractBaseUser | None = self._check_password(
+            User.objects.filter(username=username).first(), password
+        )
+        return user
