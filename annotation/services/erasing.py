@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.audit.redacting import entry_redact, redactions_record
 from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.services import audit_record
+from accounts.sessions import sessions_forget
 from annotation.models import (
     Assignment,
     Check,
@@ -251,6 +252,7 @@ def _erase_account(user: User, erasure: Erasure) -> None:
     user.set_unusable_password()
     user.save()
     ApiToken.objects.filter(user=user).delete()
+    sessions_forget(user)
     Membership.objects.filter(user=user).delete()
     erasure.rows["accounts"] += 1
 

@@ -93,6 +93,13 @@ def sessions_end_others(user: User, *, this: str | None) -> int:
     return _end(user, UserSession.objects.filter(user=user).exclude(session_key=this))
 
 
+def sessions_forget(user: User) -> None:
+    """End all sessions of somebody who is erased; nothing stays of their devices and addresses."""
+    keys = list(UserSession.objects.filter(user=user).values_list("session_key", flat=True))
+    Session.objects.filter(session_key__in=keys).delete()
+    UserSession.objects.filter(user=user).delete()
+
+
 def session_moved(*, before: str | None, after: str | None) -> None:
     """The session goes on under another key, as after a change of the password."""
     UserSession.objects.filter(session_key=before).update(session_key=after)

@@ -14,6 +14,7 @@ from accounts.devices import device_name
 from accounts.models import AuditEntry, User
 from accounts.services import user_create
 from accounts.sessions import sessions_list
+from annotation.services.erasing import person_erase
 
 PASSWORD = "a quiet morning in June"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -160,6 +161,13 @@ def test_the_last_use_is_noted(tomas: User) -> None:
     another_process.cookies = browser.cookies
     another_process.get("/account/")
     assert sessions_list(tomas, this=None)[0].last_seen > long_ago
+
+
+def test_nothing_stays_of_the_sessions_of_who_is_erased(tomas: User) -> None:
+    browser = signed_in("tomas")
+    person_erase(tomas, actor=None)
+    assert browser.get("/account/").status_code == 302
+    assert not UserSession.objects.exists()
 
 
 @pytest.mark.parametrize(

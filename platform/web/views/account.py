@@ -67,8 +67,12 @@ def account(request: HttpRequest) -> HttpResponse:
         name, scopes = form.cleaned_data["name"], form.cleaned_data["scopes"]
         secret = token_create(user, name=name, expires_at=form.expires_at, scopes=scopes)[1]
         form = TokenForm()
-    context = {"form": form, "secret": secret, "tokens": _tokens(user)}
-    context["sessions"] = sessions_list(user, this=request.session.session_key)
+    context = {
+        "form": form,
+        "secret": secret,
+        "tokens": _tokens(user),
+        "sessions": sessions_list(user, this=request.session.session_key),
+    }
     return render(request, "web/account.html", context, status=422 if form.errors else 200)
 
 
