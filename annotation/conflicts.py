@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import QuerySet
 
+from accounts.process_cache import process_cache
 from annotation.models import Comparison, Judgement, Project
 
 KEPT_SECONDS = 60
@@ -61,7 +61,7 @@ def conflict_ids(project: Project, wanted: ConflictFilter) -> list[int]:
 
 def num_conflicts(project: Project) -> int:
     """How many there are, at most a minute old."""
-    found = cache.get_or_set(
+    found = process_cache.get_or_set(
         _key(project), lambda: len(conflict_ids(project, ConflictFilter())), KEPT_SECONDS
     )
     assert isinstance(found, int), found
@@ -70,7 +70,7 @@ def num_conflicts(project: Project) -> int:
 
 def conflicts_changed(project: Project) -> None:
     """Forget their number."""
-    cache.delete(_key(project))
+    process_cache.delete(_key(project))
 
 
 def decided(project: Project) -> QuerySet[Judgement]:

@@ -4,10 +4,10 @@ import hashlib
 from collections import Counter
 from datetime import timedelta
 
-from django.core.cache import cache
 from django.db.models import Min
 from django.utils import timezone
 
+from accounts.process_cache import process_cache
 from alignment.data_gate.checks import Covered, DataCheck, DataFigures, Estimate, data_checks
 from alignment.recipe import RoundRecipe, SnapshotRecipe
 from alignment.selection import Selection, select
@@ -55,12 +55,12 @@ def _selected(project: Project, recipe: SnapshotRecipe) -> tuple[int, int, set[i
         return 0, 0, set()
     told = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:16]
     key = f"data-gate/{project.pk}/{stamp}/{told}"
-    kept: tuple[int, int, set[int]] | None = cache.get(key)
+    kept: tuple[int, int, set[int]] | None = process_cache.get(key)
     if kept is None:
         selection = select(preference_records(project), recipe)
         num = len(selection.train) + len(selection.holdout) + selection.dropped.total()
         kept = num, len(selection.train), _covered(project, selection, recipe)
-        cache.set(key, kept, KEPT_SECONDS)
+        process_cache.set(key, kept, KEPT_SECONDS)
     return kept
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from django.core.cache import cache
 from django.db import connection
 
 from accounts.models import User
+from accounts.process_cache import process_cache
 from accounts.rows import fetch_one
 from annotation.agreement.people import JudgementColumns, Quality, quality
 from annotation.models import Project
@@ -71,14 +71,14 @@ def project_quality(project: Project, *, patient: bool) -> ProjectQuality | int 
     if stamp is None:
         return None
     key = f"quality/{project.pk}/{stamp}"
-    figures: Quality | None = cache.get(key)
+    figures: Quality | None = process_cache.get(key)
     if figures is None:
         if not patient and stamp.num_judgements > MANY:
             return stamp.num_judgements
         if (columns := _columns(project)) is None:
             return None
         figures = quality(columns)
-        cache.set(key, figures, KEPT_SECONDS)
+        process_cache.set(key, figures, KEPT_SECONDS)
     ids = [person.annotator for person in figures.people]
     names = dict(User.objects.filter(pk__in=ids).values_list("pk", "username"))
     return ProjectQuality(figures=figures, names=names)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
 
-from django.core.cache import cache
 from django.db import connection
 
+from accounts.process_cache import process_cache
 from accounts.rows import Row
 from annotation.figures.quality import judgements_stamp
 from annotation.models import Comparison, Project
@@ -169,7 +169,7 @@ def project_report(project: Project, round_number: int | None) -> Report | None:
     stamp = judgements_stamp(project)
     if stamp is None:
         return None
-    report: Report | None = cache.get_or_set(
+    report: Report | None = process_cache.get_or_set(
         f"report/{project.pk}/{round_number}/{stamp}", lambda: _report(project, round_number), KEPT_SECONDS
     )
     return report

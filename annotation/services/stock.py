@@ -3,12 +3,12 @@
 import logging
 import secrets
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.errors import AccordError
+from accounts.process_cache import process_cache
 from annotation.asking import ClientFor, impatient_client
 from annotation.models import Assignment, Comparison, Project, Wait
 from annotation.pairing import Sampling, comparisons_generate
@@ -52,7 +52,7 @@ def stock_missing(project: Project) -> int:
 def stock_fill(project_id: int, *, client_for: ClientFor = impatient_client) -> None:
     """Make what is missing; one worker at a time for each project. Trouble is logged, and rested after."""
     project = Project.objects.filter(pk=project_id, live=True).first()
-    if project is None or cache.get(f"stock-rests/{project_id}"):
+    if project is None or process_cache.get(f"stock-rests/{project_id}"):
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, project_id])
@@ -77,7 +77,7 @@ def stock_fill(project_id: int, *, client_for: ClientFor = impatient_client) -> 
                 project.refresh_from_db(fields=["current_round"])
         except AccordError as error:
             logger.warning("No pairs ahead for %s: %s", project, error)
-            cache.set(f"stock-rests/{project_id}", True, REST_SECONDS)
+            process_cache.set(f"stock-rests/{project_id}", True, REST_SECONDS)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, project_id])
 

@@ -95,6 +95,8 @@ DATABASES = {
 # Counts of failed logins, which all web processes share and which outlive each of them.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"},
+    # accounts.process_cache
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

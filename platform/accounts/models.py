@@ -78,7 +78,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     prefix = models.CharField(max_length=16)
-    scopes = models.CharField(max_length=100, default=every_scope)
+    scopes = models.CharField(max_length=100, default=every_scope, db_default="read annotate manage")
     """Names of `Scope` with a space between, as OAuth 2.0 writes them (RFC 6749, section 3.3)."""
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)

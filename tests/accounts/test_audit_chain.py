@@ -302,7 +302,7 @@ def test_the_page_filters_and_shows_the_chain(ann: User, client: Client) -> None
 def test_signing_in_and_out_and_djangos_admin_leave_entries(client: Client) -> None:
     root = user_create(username="root", role=Role.ADMIN, password="a long passphrase")
     ann = user_create(username="ann")
-    client.post("/login/", {"username": "root", "password": "a long passphrase"})
+    client.post("/login/", {"login": "root", "password": "a long passphrase"})
     change = f"/admin/accounts/user/{ann.pk}/change/"
     form = client.get(change).context["adminform"].form
     values = {name: value for name, value in form.initial.items() if value not in (None, [], False)}

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Role
+from accounts.process_cache import process_cache
 from annotation.models import Assignment, Comparison, PairRequest, Project, Prompt, Wait
 from annotation.services import pair_run, stock_fill
 from annotation.services.stock import projects_short
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def project() -> Project:
-    cache.clear()
+    process_cache.clear()
     made = make_project(overlap=2)
     Project.objects.filter(pk=made.pk).update(live=True, live_ahead=3)
     made.refresh_from_db()
@@ -117,7 +117,7 @@ def test_models_that_are_away_are_not_asked_for_the_stock_again_at_once(
     stock_fill(project.pk, client_for=lambda deployment: Away())
     stock_fill(project.pk, client_for=models.client_for)
     assert Comparison.objects.count() == 0
-    cache.clear()
+    process_cache.clear()
     stock_fill(project.pk, client_for=models.client_for)
     assert Comparison.objects.count() == 3
     assert pairs(annotator, project) == []

@@ -34,7 +34,7 @@ def site(
 def log_in(client: httpx.Client, name: str) -> httpx.Response:
     token = TOKEN.search(client.get("/login/").text)
     assert token is not None
-    form = {"csrfmiddlewaretoken": token[1], "username": name, "password": PASSWORD}
+    form = {"csrfmiddlewaretoken": token[1], "login": name, "password": PASSWORD}
     return client.post("/login/", data=form)
 
 

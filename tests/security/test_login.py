@@ -32,7 +32,7 @@ def test_an_unknown_name_costs_the_work_of_a_wrong_password(monkeypatch: pytest.
     told = {}
     for name in ("ann", "nobody"):
         hashed.clear()
-        answer = Client().post("/login/", {"username": name, "password": "wrong"})
+        answer = Client().post("/login/", {"login": name, "password": "wrong"})
         told[name] = (answer.status_code, len(hashed), answer.content.decode().replace(name, "NAME"))
     pages = [re.sub("[A-Za-z0-9]{64}", "", text) for _, _, text in told.values()]
     assert told["ann"][:2] == told["nobody"][:2]
@@ -48,7 +48,7 @@ def test_no_secret_stands_in_a_log_or_in_the_audit_log(
     _, secret = token_create(user, name="laptop")
     client = Client(raise_request_exception=False)
     for password in (PASSWORD, "another secret of hers"):
-        client.post("/login/", {"username": "ann", "password": password})
+        client.post("/login/", {"login": "ann", "password": password})
     headers = {"Authorization": f"Bearer {secret}"}
     for path in ("/api/v1/projects", "/api/v1/nowhere", f"/api/v1/projects?token={secret[:4]}"):
         client.get(path, headers=headers)

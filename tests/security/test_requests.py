@@ -78,7 +78,7 @@ def test_a_forged_host_of_a_proxy_is_not_believed(settings: Settings) -> None:
 @pytest.mark.parametrize("place", ELSEWHERE)
 def test_a_login_leads_to_no_other_site(place: str) -> None:
     user_create(username="ann", password=PASSWORD)
-    answer = Client().post(f"/login/?next={place}", {"username": "ann", "password": PASSWORD, "next": place})
+    answer = Client().post(f"/login/?next={place}", {"login": "ann", "password": PASSWORD, "next": place})
     assert answer.status_code == 302
     assert answer["Location"] == "/"
     for path in ("/logout/", "/i18n/setlang/"):

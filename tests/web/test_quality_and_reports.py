@@ -25,7 +25,9 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def no_cache(settings: Settings) -> None:
     """Ids come again in each test's transaction, and with them the keys of what is kept."""
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    settings.CACHES = settings.CACHES | {
+        "process": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    }
 
 
 @pytest.fixture
@@ -143,7 +145,9 @@ def test_very_many_judgements_are_read_in_a_second_request(
 
 
 def test_figures_are_kept_until_there_is_another_judgement(project: Project, settings: Settings) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = settings.CACHES | {
+        "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    }
     judged_project(project, 2, 2)
     quality.project_quality(project, patient=True)
     with CaptureQueriesContext(connection) as captured:

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_token_scopes'),
+        ('accounts', '0004_token_scopes'),
     ]
 
     operations = [

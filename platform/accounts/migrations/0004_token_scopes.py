@@ -6,13 +6,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ('accounts', '0003_audit_transaction_index'),
     ]
 
     operations = [
         migrations.AddField(
             model_name='apitoken',
             name='scopes',
-            field=models.CharField(default=accounts.models.every_scope, max_length=100),
+            field=models.CharField(db_default='read annotate manage', default=accounts.models.every_scope, max_length=100),
         ),
     ]
