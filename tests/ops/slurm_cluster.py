@@ -67,7 +67,7 @@ def slurm_cluster(folder: Path) -> Iterator[SlurmCluster]:
     (folder / "munge" / "key").write_bytes(os.urandom(1024))
     (folder / "munge" / "key").chmod(0o400)
     machines = [
-        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=1000"
+        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=4000"
         for name, port in zip(NODES, ports[1:], strict=True)
     ]
     cluster.config.write_text(
