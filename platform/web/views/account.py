@@ -30,6 +30,14 @@ class SignIn(LoginView):
 
     template_name = "web/login.html"
 
+    def get_form(self, form_class: type[Form] | None = None) -> Form:
+        """One begins to type at once; labels say what is asked for, so nothing stands in the fields."""
+        form: Form = super().get_form(form_class)
+        for name in ("login", "password"):
+            form.fields[name].widget.attrs.pop("placeholder", None)
+        form.fields["login"].widget.attrs["autofocus"] = True
+        return form
+
     def form_valid(self, form: Form) -> HttpResponseBase:
         """The name and the password were right."""
         with transaction.atomic():
