@@ -104,6 +104,7 @@ def test_what_a_killed_worker_held_is_given_back_at_once_by_the_next_one_on_its_
     ours, theirs = started(tmp_path / "lost", 2), started(tmp_path / "going")
     assert dead_workers_leases_end() == 0
     lost.kill()  # nobody has waited for it yet: a zombie holds nothing
+    wait_until(lambda: psutil.Process(lost.pid).status() == psutil.STATUS_ZOMBIE)
     elsewhere = make_program(tmp_path / "elsewhere", "wait", state=Program.State.RUNNING)
     ends = timezone.now() + timedelta(minutes=1)
     Program.objects.filter(pk=elsewhere.pk).update(worker="another||x|1|1", lease_expires_at=ends)
