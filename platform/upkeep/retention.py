@@ -11,7 +11,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from alignment.lineage import made_by_rounds
 from alignment.models import Round, Stage
 from alignment.stages.plan import stage_folder
 from pretrain.run import CHECKPOINTS
@@ -83,7 +82,10 @@ def protected_rounds() -> set[int]:
         parents = CheckpointParent.objects.filter(child__in=newest).values_list("parent_id", flat=True)
         newest = set(parents) - needed
         needed = needed | newest
-    return {round_id for pk, (round_id, _, _) in made_by_rounds().items() if pk in needed}
+    # A round that took over what another had made names the same checkpoint: both are protected.
+    stages = Stage.objects.filter(result__has_key="checkpoints")
+    made = stages.values_list("round_id", "result__checkpoints")
+    return {round_id for round_id, checkpoints in made if needed.intersection(checkpoints.values())}
 
 
 def _over(days: int | None, age: timedelta) -> bool:
