@@ -34,6 +34,7 @@ EXIT_USER_ERROR = 2
 EXIT_TERMINATED = 128 + signal.SIGTERM
 CHECKPOINTS = "checkpoint-*.pt"
 """What a training goes on from (pretrain.checkpoints): files that are never written again."""
+MOST_WRITES = 5
 LEFTOVERS = (".*.writing", ".*.old", ".tmp??????")
 """What a kill may leave behind in a run folder; the last is safetensors'."""
 
@@ -174,17 +175,26 @@ class Onlooker(RunFolder):
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds all of it or what it held before, also after a power cut."""
-    # A name of its own: another thread, or a process of another machine, may write the same file.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.writing")
-    try:
-        with aside.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write `text` so that `path` holds all of it or what it held before, also after a power cut.
+
+    A program that begins on another machine tidies its run folder, also of what we are just writing there:
+    then it is written once more.
+    """
+    for tries_left in reversed(range(MOST_WRITES)):
+        # A name of its own: another thread, or a process of another machine, may write the same file.
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.writing")
+        try:
+            with aside.open("w", encoding="utf-8") as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())
+            aside.replace(path)
+            break
+        except FileNotFoundError:
+            if not tries_left or not path.parent.is_dir():
+                raise
+        finally:
+            aside.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -1,5 +1,6 @@
 """Real errors of the system, of torch and of files, and the sentences that they become."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from alignment.endings import failure_of
 from annotation.records import PreferenceRecord, read_records
 from pretrain.failures import Failure, ProgramError, TransientError, explain
 from pretrain.processes import require_device
-from pretrain.run import EXIT_TERMINATED, RunFolder
+from pretrain.run import EXIT_TERMINATED, RunFolder, write_atomically
 
 
 def failure_in(function: object, *arguments: object) -> Failure:
@@ -98,3 +99,22 @@ def test_how_a_program_ended_is_read_from_its_status(tmp_path: Path) -> None:
     assert failure_of(folder, 2) == Failure(sentence="Give more rows.")
     folder.finish({})
     assert failure_of(folder, 0) is None
+
+
+def test_a_file_whose_aside_is_tidied_away_is_written_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, num = os.fsync, 0
+
+    def tidied(handle: int) -> None:
+        nonlocal num
+        num += 1
+        if num == 1:
+            RunFolder(tmp_path).tidy()
+        whole(handle)
+
+    monkeypatch.setattr(os, "fsync", tidied)
+    write_atomically(tmp_path / "job.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "gone" / "job.json", "{}")
