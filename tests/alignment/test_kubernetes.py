@@ -3,9 +3,7 @@
 import json
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import kubernetes_validate
 import psutil
 import pytest
 import yaml
-from django.db import connection
 
 from alignment.launching import kubernetes
 from alignment.launching.choosing import launcher_chosen, work_of
@@ -24,10 +21,10 @@ from alignment.launching.kubernetes_states import JobView, job_view, kubernetes_
 from alignment.models import Program
 from alignment.orphan_jobs import orphan_jobs_end
 from alignment.program_process import is_alive
-from alignment.running import program_claim, program_run
 from pretrain.run import RunFolder
 from tests.alignment.factories import make_program
 from tests.alignment.kubernetes_server import VERSION, Cluster, kubernetes_server
+from tests.alignment.worker_threads import ended, wait_until, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,34 +58,6 @@ def cluster(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
-
-
-def work(program: Program) -> threading.Thread:
-    """A worker's thread that has the program."""
-
-    def run() -> None:
-        claimed = program_claim(program.pk, program.attempt)
-        assert claimed is not None
-        program_run(claimed)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
-def ended(worker: threading.Thread, program: Program) -> Program:
-    worker.join(60)
-    assert not worker.is_alive()
-    program.refresh_from_db()
-    return program
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def started(folder: Path) -> psutil.Process:

@@ -6,16 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 from celery import current_app
-from django.db import connection, connections
+from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.utils import timezone
 
@@ -25,11 +24,11 @@ from alignment.dead_workers import dead_workers_leases_end
 from alignment.messages import PROGRAM_RUN
 from alignment.models import Program
 from alignment.program_process import is_alive
-from alignment.running import program_claim, program_run
 from deploy.local.broker import broker_child, broker_url, broker_wait, free_port
 from deploy.local.child import Child
 from deploy.local.postgres import postgres_wait
 from tests.alignment.factories import make_program
+from tests.alignment.worker_threads import started, wait_until, work
 from tests.conftest import SERVER_ENVIRONMENT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,34 +42,6 @@ program = running.program_claim(int(sys.argv[1]), 1)
 running.program_run(program)
 """
 SECONDS = 60.0
-
-
-def wait_until(holds: Callable[[], object], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def started(folder: Path, num: int = 1) -> list[psutil.Process]:
-    """The program's processes, once there are `num`."""
-    path = folder / "starts.txt"
-    wait_until(lambda: path.exists() and len(path.read_text().split()) >= num)
-    return [psutil.Process(int(pid)) for pid in path.read_text().split()]
-
-
-def work(program: Program) -> threading.Thread:
-    """A worker's thread that has the program."""
-
-    def run() -> None:
-        claimed = program_claim(program.pk, program.attempt)
-        assert claimed is not None
-        program_run(claimed)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 def test_a_killed_worker_leaves_no_process_behind(

@@ -4,21 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from django.db import connection
 
 from alignment import running
 from alignment.models import Program
 from alignment.program_process import is_alive
-from alignment.running import program_claim, program_run
 from tests.alignment.factories import make_program
+from tests.alignment.worker_threads import ended, wait_until, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,34 +41,6 @@ def hosts_chosen(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch)
     path.write_text('[all]\nhosts = ["127.0.0.1", "localhost"]\nshell = ["/bin/sh", "-c"]\n')
     settings.ACCORD_LAUNCHER, settings.ACCORD_LAUNCHER_OPTIONS = "torchrun", path
     monkeypatch.setattr(running, "GRACE_SECONDS", 4.0)
-
-
-def work(program: Program) -> threading.Thread:
-    """A worker's thread that has the program."""
-
-    def run() -> None:
-        claimed = program_claim(program.pk, program.attempt)
-        assert claimed is not None
-        program_run(claimed)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
-def ended(worker: threading.Thread, program: Program) -> Program:
-    worker.join(60)
-    assert not worker.is_alive()
-    program.refresh_from_db()
-    return program
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def started(folder: Path) -> list[psutil.Process]:

@@ -4,13 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from alignment.launching import slurm as slurm_launching
@@ -21,12 +19,12 @@ from alignment.models import Program
 from alignment.orphan_jobs import orphan_jobs_end
 from alignment.program_process import is_alive
 from alignment.programs import SftConfig
-from alignment.running import program_claim, program_run
 from alignment.training import sft
 from annotation.records import write_records
 from pretrain.run import CHECKPOINTS, RunFolder
 from tests.alignment.factories import make_program
 from tests.alignment.training.factories import make_base, make_optimizer, make_sft_examples, training
+from tests.alignment.worker_threads import ended, work
 from tests.ops.slurm_cluster import NODES, SlurmCluster, wait_until
 
 pytestmark = [pytest.mark.ops, pytest.mark.django_db(transaction=True)]
@@ -59,31 +57,9 @@ def options(settings: Any, folder: Path, text: str) -> None:
     settings.ACCORD_LAUNCHER_OPTIONS = path
 
 
-def work(program: Program) -> threading.Thread:
-    """A worker's thread that has the program."""
-
-    def run() -> None:
-        claimed = program_claim(program.pk, program.attempt)
-        assert claimed is not None
-        program_run(claimed)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
 def handed_on(program: Program) -> Program:
     """The program as it is handed out again when its worker's lease has run out."""
     Program.objects.filter(pk=program.pk).update(state=State.QUEUED, attempt=2, lease_expires_at=None)
-    program.refresh_from_db()
-    return program
-
-
-def ended(worker: threading.Thread, program: Program) -> Program:
-    """The program's row when its worker is done."""
-    worker.join(120)
-    assert not worker.is_alive()
     program.refresh_from_db()
     return program
 

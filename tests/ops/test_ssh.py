@@ -4,21 +4,19 @@ import getpass
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from django.db import connection
 
 from alignment import running
 from alignment.models import Program
 from alignment.program_process import is_alive
-from alignment.running import program_claim, program_run
 from deploy.local.broker import free_port
 from tests.alignment.factories import make_program
+from tests.alignment.worker_threads import work
 from tests.ops.slurm_cluster import wait_until
 
 pytestmark = [pytest.mark.ops, pytest.mark.django_db(transaction=True)]
@@ -63,20 +61,6 @@ def hosts(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     finally:
         server.terminate()
         server.wait()
-
-
-def work(program: Program) -> threading.Thread:
-    """A worker's thread that has the program."""
-
-    def run() -> None:
-        claimed = program_claim(program.pk, program.attempt)
-        assert claimed is not None
-        program_run(claimed)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 def started(folder: Path) -> list[psutil.Process]:

@@ -87,7 +87,7 @@ def test_alerts_and_board_ask_for_numbers_that_there_are(client: Client, tmp_pat
     for panel in PANELS:
         wanted |= {name for query in panel.queries.values() for name in NAME.findall(query)}
     client.get("/healthz")
-    assert wanted <= set(asked(client)) | {"accord_token"}
+    assert wanted <= set(asked(client))
     assert len(board()["panels"]) == len(PANELS)
 
 
