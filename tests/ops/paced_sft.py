@@ -6,7 +6,7 @@ from alignment.programs import SftConfig
 from alignment.training import sft
 from pretrain.run import CHECKPOINTS, RunFolder, program_main
 
-STEP_SECONDS = 0.5
+STEP_SECONDS = 1.0
 
 
 class PacedFolder(RunFolder):

@@ -19,6 +19,7 @@ from alignment.models import Program
 from alignment.orphan_jobs import orphan_jobs_end
 from alignment.program_process import is_alive
 from alignment.programs import SftConfig
+from alignment.progress import ProgressTail
 from alignment.training import sft
 from annotation.records import write_records
 from pretrain.run import CHECKPOINTS, RunFolder
@@ -114,8 +115,7 @@ def test_a_job_that_dies_is_tried_again(tmp_path: Path) -> None:
 def test_a_training_cut_off_by_its_time_limit_goes_on_and_gives_the_same_bits(
     slurm: SlurmCluster, settings: Any, tmp_path: Path
 ) -> None:
-    # Slurm looks at time limits twice a minute, and gives whole ones.
-    options(settings, tmp_path, "[all]\nminutes = 1\nsave_seconds = 50\n")
+    options(settings, tmp_path, "[all]\nminutes = 30\nsave_seconds = 120\n")
     base = make_base(tmp_path / "base")
     write_records(tmp_path / "sft.jsonl", make_sft_examples(10))
 
@@ -131,7 +131,10 @@ def test_a_training_cut_off_by_its_time_limit_goes_on_and_gives_the_same_bits(
     wait_until(handle_path(cut).exists)
     wait_until(lambda: job_number(cut.path))
     number = job_number(cut.path)
-    wait_until(lambda: slurm.shown(number)["Restarts"] == "1")
+    wait_until(lambda: ProgressTail(cut, from_start=True).latest())
+    slurm.bring_limit_near(number)
+    # Slurm looks at time limits twice a minute.
+    wait_until(lambda: slurm.shown(number)["Restarts"] == "1", seconds=110)
     assert list(cut.path.glob(CHECKPOINTS)), "it has saved"
     assert cut.read_result() is None
     slurm.begin_now(number)
