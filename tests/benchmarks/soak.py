@@ -3,7 +3,9 @@
 A local stack of its own, 200 people who judge at a person's pace over HTTP, and rounds that run one after
 another on the same two cores. Goes out: errors, the 95th percentiles of the two requests that people wait
 for, and for every process of the stack how its memory grows: the slope of a line through the second half of
-the time. The first half warms up: caches fill, and pools take the connections that they will keep.
+the time, with its standard error. The first half warms up: caches fill, and pools take the connections that
+they will keep. Memory is what a process has written for itself; what PostgreSQL's processes share, which
+grows until all of `shared_buffers` was in use once, stands beside it.
 """
 
 import argparse
@@ -37,6 +39,8 @@ JUDGEMENTS_A_MINUTE = 60 / (sum(THINKING) / 2)
 SECONDS_BETWEEN_SAMPLES = 5.0
 SIZE = RoundSize(num_epochs=6, num_prompts=40, checkpoint_seconds=5.0)
 MIB = 1 << 20
+
+SHARED = "postgres shared"
 
 Samples = Mapping[str, Sequence[tuple[float, float]]]
 """(seconds, MiB) of each process by name."""
@@ -92,7 +96,7 @@ def soak(arguments: argparse.Namespace, var: Path, folder: Path) -> dict[str, An
         "rounds": rounds.finished,
         "rounds_failed": rounds.failed,
         "memory_mb_per_hour": slopes(samples, seconds),
-        "memory_mb": {name: round(rows[-1][1], 1) for name, rows in sorted(samples.items())},
+        "memory_mb": {name: each_minute(rows) for name, rows in sorted(samples.items())},
     }
 
 
@@ -148,29 +152,50 @@ def work(site: ChaosSite, tokens: Sequence[tuple[int, str]], seconds: float) -> 
 def watch(
     state: StackState, samples: defaultdict[str, list[tuple[float, float]]], over: threading.Event
 ) -> None:
-    """Note what each process of the stack holds: its own memory and its part of what it shares."""
+    """Note what each process of the stack holds."""
     began = time.monotonic()
     while not over.wait(SECONDS_BETWEEN_SAMPLES):
+        at = time.monotonic() - began
         for name, pid in state.pids.items():
+            held = [0, 0]
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
                 own = [process, *process.children(recursive=True)] if name == "postgres" else [process]
-                held = 0
                 for each in own:
-                    with suppress(psutil.Error):
-                        held += each.memory_full_info().pss
-                samples[name].append((time.monotonic() - began, held / MIB))
+                    held = [sum(both) for both in zip(held, memory(each.pid), strict=True)]
+            samples[name].append((at, held[0] / MIB))
+            if name == "postgres":
+                samples[SHARED].append((at, held[1] / MIB))
 
 
-def slopes(samples: Samples, seconds: float) -> dict[str, float]:
+def memory(pid: int) -> tuple[int, int]:
+    """Bytes that a process has for itself, and its part of what it shares; none of one that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    kib = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines[1:])}
+    return 1024 * kib["Pss_Anon"], 1024 * kib["Pss_Shmem"]
+
+
+def slopes(samples: Samples, seconds: float) -> dict[str, dict[str, float]]:
     """MB an hour of each process, a line through the second half by least squares."""
     found = {}
     for name, rows in sorted(samples.items()):
         late = np.array([row for row in rows if row[0] > seconds / 2])
-        if len(late) > 2:
-            slope, _ = np.polyfit(late[:, 0], late[:, 1] * MIB / 1e6, 1)
-            found[name] = round(3600 * float(slope), 1)
+        if len(late) > 4:
+            (slope, _), covariance = np.polyfit(late[:, 0] / 3600, late[:, 1] * MIB / 1e6, 1, cov=True)
+            found[name] = {
+                "slope": round(float(slope), 1),
+                "standard_error": round(float(np.sqrt(covariance[0, 0])), 1),
+            }
     return found
+
+
+def each_minute(rows: Sequence[tuple[float, float]]) -> list[float]:
+    """The first value of every minute, and the last."""
+    first = {int(seconds // 60): round(value * MIB / 1e6, 1) for seconds, value in reversed(rows)}
+    return [*(first[minute] for minute in sorted(first)), round(rows[-1][1] * MIB / 1e6, 1)]
 
 
 def p95(seconds: Sequence[float]) -> float | None:
