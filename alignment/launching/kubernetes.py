@@ -6,8 +6,10 @@ so that a worker that died in between has made it or not, and the next one finds
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -159,11 +161,13 @@ class KubernetesLauncher:
         if not present.handle:
             try:
                 made = client.job(present.name)
+                if made is None:
+                    handle_forget(work.folder)
+                    return None
+                # What else belongs to it may be missing.
+                self._service(client, work, present.name, str(made["metadata"]["uid"]))
             except ClusterAway as error:
                 raise _away(error) from error
-            if made is None:
-                handle_forget(work.folder)
-                return None
             handle_write(work.folder, replace(present, handle=present.name))
         return KubernetesJob(client, work.folder, present.name, is_stopping=present.is_stopping)
 
@@ -172,19 +176,20 @@ class KubernetesLauncher:
         options = options_for(work, self._options, KubernetesOptions, kinds=self._kinds, others=(CLUSTER,))
         client = self._client()
         handle = new_handle(LAUNCHER)
-        manifests = [job_manifest(work, options, name=handle.name, mount=str(self._var))]
+        manifest = job_manifest(work, options, name=handle.name, mount=str(self._var))
         handle_write(work.folder, handle)
         try:
-            uid = client.job_create(manifests[0])
-            if options.nodes > 1:
-                manifests.append(service_manifest(work, name=handle.name, uid=uid))
-                client.service_create(manifests[1])
+            services = self._service(client, work, handle.name, client.job_create(manifest))
         except ClusterAway as error:
             raise _away(error) from error
         except LaunchError:
+            # The Job may have been made before its Service was refused.
+            with suppress(ClusterAway, LaunchError):
+                client.job_delete(handle.name)
             handle_forget(work.folder)
             raise
-        write_atomically(work.folder.path / MANIFEST, yaml.safe_dump_all(manifests, sort_keys=False))
+        shown = yaml.safe_dump_all([manifest, *services], sort_keys=False)
+        write_atomically(work.folder.path / MANIFEST, shown)
         handle_write(work.folder, replace(handle, handle=handle.name))
         return KubernetesJob(client, work.folder, handle.name)
 
@@ -195,6 +200,17 @@ class KubernetesLauncher:
         present = handle_read(work.folder)
         if present is not None and present.name == name:
             handle_forget(work.folder)
+
+    def _service(
+        self, client: KubernetesClient, work: Work, name: str, uid: str
+    ) -> list[dict[str, Any]]:  # Any: JSON
+        """Make what the pods of several machines meet by; the manifests. Raises LaunchError, ClusterAway."""
+        options = options_for(work, self._options, KubernetesOptions, kinds=self._kinds, others=(CLUSTER,))
+        if options.nodes == 1:
+            return []
+        manifest = service_manifest(work, name=name, uid=uid)
+        client.service_create(manifest)
+        return [manifest]
 
     def _client(self) -> KubernetesClient:
         return KubernetesClient(section_of(self._options, CLUSTER, ClusterAccess))

@@ -46,6 +46,8 @@ class Cluster:
         self.next_container: dict[str, Any] | None = None
         """The container status of the next job, which starts no process."""
         self.is_away = False
+        self.service_answer: int | None = None
+        """The status that asking for a Service gets."""
 
     def create(self, job: dict[str, Any]) -> None:
         """Take a job and start its pods."""
@@ -165,6 +167,9 @@ def handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 kubernetes_validate.validate(told, VERSION, strict=True)
             except kubernetes_validate.ValidationError as error:
                 self._answer(422, message(f"{told['kind']} is invalid: {error.message}"))
+                return
+            if told["kind"] == "Service" and cluster.service_answer is not None:
+                self._answer(cluster.service_answer, message("no service now"))
                 return
             held = cluster.services if told["kind"] == "Service" else cluster.jobs
             if told["metadata"]["name"] in held:

@@ -15,7 +15,7 @@ import yaml
 from alignment.launching import kubernetes
 from alignment.launching.choosing import launcher_chosen, work_of
 from alignment.launching.handles import Handle, handle_path, handle_read, handle_write
-from alignment.launching.interface import Work
+from alignment.launching.interface import LaunchError, Work
 from alignment.launching.kubernetes_manifest import KubernetesOptions, job_manifest, service_manifest
 from alignment.launching.kubernetes_states import JobView, job_view, kubernetes_failure
 from alignment.models import Program
@@ -139,6 +139,29 @@ def test_several_machines_are_as_many_pods_that_meet_by_a_service(
     job.stop()
     assert not cluster.jobs
     assert not cluster.services
+
+
+def test_a_job_whose_service_is_refused_does_not_stay_and_one_that_lacks_it_gets_it(
+    cluster: Cluster, run_folder: Path, settings: Any
+) -> None:
+    path = settings.ACCORD_LAUNCHER_OPTIONS
+    path.write_text(f"{path.read_text()}[training]\nnodes = 2\n")
+    program = make_program(run_folder, "finish", num_processes=2)
+    asked = work_of(program, RunFolder(run_folder), grace=1, silence=1)
+    cluster.service_answer = 403
+    with pytest.raises(LaunchError, match=r"refused it \(no service now\): let the service account"):
+        launcher_chosen().start(asked)
+    wait_until(lambda: not cluster.jobs)
+    assert not handle_path(RunFolder(run_folder)).exists()
+    cluster.service_answer = 503
+    with pytest.raises(LaunchError, match="cannot be reached"):
+        launcher_chosen().start(asked)
+    assert len(cluster.jobs) == 1
+    cluster.service_answer = None
+    job = launcher_chosen().find(asked)
+    assert job is not None
+    assert list(cluster.services) == list(cluster.jobs)
+    job.stop()
 
 
 def test_what_a_program_says_is_shown_and_a_kill_is_tried_again(cluster: Cluster, run_folder: Path) -> None:
