@@ -4,10 +4,16 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
+
+from accounts.process_cache import process_cache
+
+KEPT_SECONDS = 60.0
 
 ENDINGS = {
     ".safetensors": "weights",
@@ -45,6 +51,14 @@ class DiskReport:
     """By folder of var and project (or what stands in its place), and round."""
     database_bytes: int = 0
     free_bytes: int = 0
+    at: datetime = field(default_factory=timezone.now)
+    """When it was looked at."""
+
+
+def disk_report_recent() -> DiskReport:
+    """The last one, while it is not older than KEPT_SECONDS: disks that many share are slow to walk."""
+    report: DiskReport = process_cache.get_or_set("disk-report", disk_report, KEPT_SECONDS)
+    return report
 
 
 def disk_report() -> DiskReport:
@@ -52,19 +66,17 @@ def disk_report() -> DiskReport:
     var: Path = settings.ACCORD_VAR
     report = DiskReport()
     seen: set[tuple[int, int]] = set()
-    for path in files_below(var):
-        relative = path.relative_to(var)
-        if relative.parts[0] == "postgres":
-            continue
+    for entry in entries_below(var, but="postgres"):
         try:
-            status = path.stat()
+            status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
         inode = (status.st_dev, status.st_ino)
         num_bytes = 0 if inode in seen else status.st_blocks * 512
         seen.add(inode)
+        path = Path(entry.path)
         report.by_kind[kind_of(path)].add(num_bytes)
-        report.by_place[_place(relative)].add(num_bytes)
+        report.by_place[_place(path.relative_to(var))].add(num_bytes)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         report.database_bytes = cursor.fetchone()[0]
@@ -80,11 +92,22 @@ def kind_of(path: Path) -> str:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """Regular files, links to elsewhere left alone."""
-    for where, _, names in os.walk(folder):
-        for name in names:
-            path = Path(where) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+    for entry in entries_below(folder):
+        yield Path(entry.path)
+
+
+def entries_below(folder: Path | str, *, but: str = "") -> Iterator[os.DirEntry[str]]:
+    """Regular files; links to elsewhere are left alone, and so is the folder `but` of this one."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name != but:
+                yield from entries_below(entry.path)
+        elif entry.is_file(follow_symlinks=False):
+            yield entry
 
 
 def _place(relative: Path) -> tuple[str, str]:

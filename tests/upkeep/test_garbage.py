@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Role
+from accounts.process_cache import process_cache
 from accounts.services import user_create
 from alignment.models import Program, Round, Stage
 from alignment.stages.plan import stage_folder
@@ -173,9 +174,16 @@ def test_the_disk_is_told_by_kind_and_place_with_links_counted_once(
     assert "database" in said
     assert '"free_bytes"' in (tmp_path / "disk.json").read_text()
     client.force_login(user_create(username="root", role=Role.ADMIN))
+    process_cache.clear()
     page = client.get("/disk/").content.decode()
     assert "runs/helpful/round-1" in page
     assert "Weights" in page
+    other = var / "runs" / "safety"
+    other.mkdir()
+    (other / "log.txt").write_text("a log")
+    assert "runs/safety" not in client.get("/disk/").content.decode(), "not walked for every look"
+    process_cache.clear()
+    assert "runs/safety" in client.get("/disk/").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

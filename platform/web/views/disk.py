@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from accounts.auth import signed_in
-from upkeep.measuring import Usage, disk_report
+from upkeep.measuring import Usage, disk_report_recent
 
 MOST_PLACES = 50
 KINDS = {
@@ -29,9 +29,10 @@ def disk(request: HttpRequest) -> HttpResponse:
     """By kind of file, and by folder, project and round: the largest first."""
     if not signed_in(request).is_admin:
         raise PermissionDenied(_("What takes the disk is for admins of the whole site."))
-    report = disk_report()
+    report = disk_report_recent()
     places = [("/".join(filter(None, place)) or "var", usage) for place, usage in report.by_place.items()]
     context = {
+        "at": report.at,
         "tiles": [(_("Database"), report.database_bytes), (_("Free"), report.free_bytes)],
         "kinds": [(KINDS[kind], usage) for kind, usage in _largest(list(report.by_kind.items()))],
         "places": _largest(places)[:MOST_PLACES],
