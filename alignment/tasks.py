@@ -9,7 +9,7 @@ from django.db import connection
 from accounts.errors import Conflict
 from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
-from alignment.artifacts import checkpoints_push
+from alignment.artifacts_sending import sender_start
 from alignment.dead_workers import dead_workers_leases_end
 from alignment.fencing import StepLost, stage_seized
 from alignment.forecast.trials import speed_trial_run
@@ -41,11 +41,12 @@ def rounds_advance() -> None:
 
 @worker_ready.connect  # Celery tells of a worker's start in no other way
 def worker_started(**_about: object) -> None:
-    """Before its first task: give back what the worker's predecessor held."""
+    """Before its first task: give back what the worker's predecessor held, and look after checkpoints."""
     try:
         dead_workers_leases_end()
     finally:
         connection.close()
+    sender_start()
 
 
 @shared_task
@@ -54,12 +55,6 @@ def watch() -> None:
     watch_rounds_and_disk()
     predictions_plan()
     orphan_jobs_end()
-
-
-@shared_task
-def artifacts_push() -> None:
-    """The clock's slow tick: send this machine's new checkpoints to the storage, where there is one."""
-    checkpoints_push()
 
 
 @shared_task

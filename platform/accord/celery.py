@@ -37,11 +37,6 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": 60.0},
         },
-        "push-artifacts": {
-            "task": "alignment.tasks.artifacts_push",
-            "schedule": 60.0,
-            "options": {"expires": 60.0},
-        },
         "deliveries-due": {
             "task": "webhooks.tasks.deliveries_due",
             "schedule": 5.0,

@@ -1,5 +1,6 @@
 """Checkpoints go to the storage by themselves, and come to a machine whose program needs them."""
 
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,15 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from alignment.artifacts import ArtifactError, checkpoint_fetch, checkpoints_push
+from alignment.artifacts_sending import CLIENT, sender_start
 from alignment.models import Program
 from alignment.running import program_claim, program_run
-from alignment.tasks import artifacts_push
 from registry.artifact_store import ArtifactStore
 from registry.content import folder_hash
 from registry.models import Checkpoint
 from registry.services import checkpoint_register
 from tests.alignment.factories import make_program
+from tests.alignment.worker_threads import wait_until
 from tests.ops.swift_server import ACCESS_KEY, BUCKET, SECRET_KEY
 
 pytestmark = [pytest.mark.ops, pytest.mark.django_db(transaction=True)]
@@ -38,10 +40,14 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     return checkpoint_register(name="base", kind=Checkpoint.Kind.BASE, path=folder, produced_by="a test")
 
 
-def test_the_clock_sends_a_checkpoint_once_and_a_program_that_lacks_it_has_it_brought(
+def test_a_worker_sends_a_checkpoint_once_and_a_program_that_lacks_it_has_it_brought(
     checkpoint: Checkpoint, tmp_path: Path, settings: Any
 ) -> None:
-    artifacts_push()
+    sender = sender_start(0.1)
+    assert sender is not None
+    wait_until(lambda: Checkpoint.objects.exclude(stored_at=None).exists())
+    sender.over.set()
+    sender.join()
     checkpoint.refresh_from_db()
     assert checkpoint.stored_at is not None
     assert ArtifactStore(settings.ACCORD_ARTIFACTS).has(checkpoint.content_hash)
@@ -94,5 +100,15 @@ def test_a_storage_that_is_not_there_is_told(checkpoint: Checkpoint, settings: A
     with pytest.raises(ArtifactError, match="There is no bucket absent"):
         checkpoint_fetch(checkpoint)
     settings.ACCORD_ARTIFACTS = ""
+    assert sender_start() is None
     with pytest.raises(CommandError, match="ARTIFACTS is not set"):
         call_command("push_artifacts")
+
+
+def test_where_no_client_is_installed_others_send(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, CLIENT, None)
+    caplog.set_level("INFO")
+    assert sender_start() is None
+    assert "s3fs is not installed here: other workers send" in caplog.text
