@@ -6,8 +6,10 @@ packages and of what they want themselves, as the installed ones say, without to
 
 import sys
 import tomllib
-from importlib.metadata import requires
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -21,13 +23,19 @@ HEAD = (
 
 def web_requirements() -> str:
     """The file's text."""
-    pins = {}
-    for line in (REPOSITORY / "requirements.txt").read_text().splitlines():
-        if "==" in line and not line.startswith("#"):
-            pins[canonicalize_name(line.split("==")[0].split("[")[0])] = line
-    told = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    return HEAD + pinned(wanted_by(project()["dependencies"]))
+
+
+def project() -> dict[str, Any]:  # Any: TOML
+    """What pyproject says of the packages."""
+    told: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return told
+
+
+def wanted_by(lines: Iterable[str]) -> set[NormalizedName]:
+    """These requirements and all that they want themselves, as the installed packages say."""
     wanted: set[tuple[NormalizedName, str]] = set()
-    waiting = [Requirement(each) for each in told]
+    waiting = [Requirement(each) for each in lines]
     while waiting:
         one = waiting.pop()
         for extra in ("", *one.extras):
@@ -35,11 +43,28 @@ def web_requirements() -> str:
             if (name, extra) in wanted:
                 continue
             wanted.add((name, extra))
-            for line in requires(name) or ():
+            for line in _requires(name):
                 inner = Requirement(line)
                 if inner.marker is None or inner.marker.evaluate({"extra": extra}):
                     waiting.append(inner)
-    return HEAD + "".join(f"{pins[name]}\n" for name in sorted({name for name, _ in wanted}))
+    return {name for name, _ in wanted}
+
+
+def _requires(name: str) -> list[str]:
+    """Of a package that is not here nothing is known: vLLM wants some that run on GPUs alone."""
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:
+        return []
+
+
+def pinned(names: Iterable[NormalizedName]) -> str:
+    """Their lines of requirements.txt."""
+    pins = {}
+    for line in (REPOSITORY / "requirements.txt").read_text().splitlines():
+        if "==" in line and not line.startswith("#"):
+            pins[canonicalize_name(line.split("==")[0].split("[")[0])] = line
+    return "".join(f"{pins[name]}\n" for name in sorted(names))
 
 
 if __name__ == "__main__":
