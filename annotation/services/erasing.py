@@ -21,6 +21,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.audit.redacting import entry_redact, redactions_record
+from accounts.identities import identities_forget
 from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.services import audit_record
 from accounts.sessions import sessions_forget
@@ -253,6 +254,7 @@ def _erase_account(user: User, erasure: Erasure) -> None:
     user.save()
     ApiToken.objects.filter(user=user).delete()
     sessions_forget(user)
+    identities_forget(user)
     Membership.objects.filter(user=user).delete()
     erasure.rows["accounts"] += 1
 

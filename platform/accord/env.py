@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from accounts.oidc_provider import OidcProvider, oidc_provider
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -67,6 +69,8 @@ class Environment:
     trusted_proxies: int
     """How many proxies of one's own stand before the site: so many of the last addresses that
     X-Forwarded-For names are believed, and with 0 none."""
+    oidc: OidcProvider | None
+    """The OpenID provider that people may sign in with."""
     judge_key_file: Path | None
     """A file with the API key of the judge that recipes name: only the program that asks reads it."""
     import_max_bytes: int
@@ -134,6 +138,7 @@ def read_environment() -> Environment:
         trusted_origins=_list("TRUSTED_ORIGINS"),
         https=_flag("HTTPS"),
         trusted_proxies=_number("TRUSTED_PROXIES", 0, least=0),
+        oidc=_oidc(),
         judge_key_file=_file("JUDGE_KEY_FILE"),
         import_max_bytes=_number("IMPORT_MAX_BYTES", 16 * 1024**3),
         import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
@@ -295,6 +300,13 @@ def _mail(url_name: str, from_name: str) -> MailServer:
         tls=parts.scheme == "smtps",
         sender=sender,
     )
+
+
+def _oidc() -> OidcProvider | None:
+    try:
+        return oidc_provider(os.environ)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _price(name: str) -> Price | None:

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.usersessions",
+    "allauth.socialaccount",
     "accounts",
     "live",
     "webhooks",
@@ -118,6 +119,7 @@ ACCOUNT_RATE_LIMITS = {
     # Wrong ones, from an address and for a name.
     "login_failed": "10/m/ip,5/5m/key",
 }
+SOCIALACCOUNT_ADAPTER = "accounts.oidc.IdentityAdapter"
 ALLAUTH_TRUSTED_PROXY_COUNT = ENV.trusted_proxies
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -168,6 +170,7 @@ ACCORD_ARTIFACTS = ENV.artifacts
 ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project
+ACCORD_OIDC = ENV.oidc
 ACCORD_SITE_URL = ENV.site_url
 ACCORD_RETENTION = ENV.retention
 

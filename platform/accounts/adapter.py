@@ -4,10 +4,13 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.models import User
+from accounts.services import audit_record
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -21,6 +24,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """Who this is. Those whose account was closed hear what a wrong password hears."""
         user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         return user if user is not None and user.is_active else None
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Everything that was asked for is right: the session is theirs from here on."""
+        assert isinstance(user, User), user
+        ways = [record["method"] for record in get_authentication_records(request, user)]
+        with transaction.atomic():
+            super().login(request, user)
+            audit_record(user, "user.login", user, {"by": ways})
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """What failures are counted for: the name alone, whichever of the site's addresses was asked."""

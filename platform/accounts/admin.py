@@ -1,10 +1,14 @@
 """Accounts in Django's admin: people, tokens (never their secrets), and the audit log to read."""
 
+from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.http import HttpRequest
 
 from accounts.models import ApiToken, AuditEntry, User
+
+# The provider is the environment's, and no token of it is kept.
+admin.site.unregister([SocialApp, SocialToken])
 
 
 @admin.register(User)

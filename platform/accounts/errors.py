@@ -31,6 +31,12 @@ class Invalid(AccordError):
     status = 422
 
 
+class SignInFailed(AccordError):
+    """Somebody is not signed in; the sentence says why and what to do."""
+
+    status = 401
+
+
 class Unavailable(AccordError):
     """Something outside that is needed does not answer: trying again later may help."""
 

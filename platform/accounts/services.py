@@ -78,6 +78,22 @@ def user_create(
     return user
 
 
+def role_set(user: User, role: Role, *, actor: User | None, by: str = "") -> None:
+    """Give somebody this role on the whole site, in place of the one before; `by`: who decided it elsewhere.
+
+    A new admin also gets, and one who was loses, the rights in the database's administration.
+    """
+    is_admin = role == Role.ADMIN
+    if user.role == role and user.is_superuser == user.is_staff == is_admin:
+        return
+    before = user.role
+    user.role, user.is_staff, user.is_superuser = role, is_admin, is_admin
+    with transaction.atomic():
+        user.save(update_fields=["role", "is_staff", "is_superuser"])
+        data = {"before": before, "role": role, **({"by": by} if by else {})}
+        audit_record(actor, "user.role", user, data)
+
+
 def token_create(
     user: User,
     *,

@@ -21,6 +21,7 @@ RETRY_SECONDS = 1
 
 _TITLES = {
     400: gettext_lazy("That request made no sense"),
+    401: gettext_lazy("You are not signed in"),
     403: gettext_lazy("This page is not for you"),
     404: gettext_lazy("There is nothing here"),
     409: gettext_lazy("Somebody was faster"),

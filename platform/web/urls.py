@@ -5,7 +5,7 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz, livez, readyz
-from web.views import account, audit, bundles, disk, events, home, notifications, preview, webhooks
+from web.views import account, audit, bundles, disk, events, home, notifications, oidc, preview, webhooks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("login/", account.login_view, name="login"),
     # The name that django-allauth asks for.
     path("login/", account.login_view, name="account_login"),
+    path("login/oidc/", oidc.oidc_login, name="oidc-login"),
+    path("login/oidc/callback/", oidc.oidc_callback, name="oidc-callback"),
     path("logout/", account.logout_view, name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),

@@ -51,6 +51,9 @@ TABLE = {
     "POST /i18n/setlang/": "302 302 302 302 302 302 302",
     "GET /login/": "200 302 302 302 302 302 302",
     "POST /login/": "200 302 302 302 302 302 302",
+    # Where the operator has named no OpenID provider.
+    "GET /login/oidc/": "404 404 404 404 404 404 404",
+    "GET /login/oidc/callback/": "404 404 404 404 404 404 404",
     "POST /logout/": "302 302 302 302 302 302 302",
     "GET /account/": EVERYBODY,
     "POST /account/": EVERYBODY,

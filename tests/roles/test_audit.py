@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 WRITES = re.compile(r'(?:INSERT INTO|DELETE FROM|UPDATE) "?([a-z]+_[a-z_]+)')
 QUIET = {
     "accounts_apitoken": "when it was last used",
+    "accounts_cache": "counts of attempts to log in",
     "accounts_auditentry": "the log itself",
     "django_session": "of the browser",
 }

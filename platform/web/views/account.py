@@ -1,6 +1,9 @@
 """Logging in, and one's own account: password, sessions and API tokens."""
 
+from typing import Any
+
 from allauth.account.views import LoginView
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -26,7 +29,7 @@ from web.forms import TokenForm
 
 
 class SignIn(LoginView):
-    """allauth's login, which the audit log knows of."""
+    """allauth's login."""
 
     template_name = "web/login.html"
 
@@ -38,13 +41,9 @@ class SignIn(LoginView):
         form.fields["login"].widget.attrs["autofocus"] = True
         return form
 
-    def form_valid(self, form: Form) -> HttpResponseBase:
-        """The name and the password were right."""
-        with transaction.atomic():
-            response: HttpResponseBase = super().form_valid(form)
-            if isinstance(self.request.user, User):
-                audit_record(self.request.user, "user.login", self.request.user, {})
-        return response
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # Any: as Django has it
+        """Also the OpenID provider, if there is one."""
+        return {**super().get_context_data(**kwargs), "oidc": settings.ACCORD_OIDC}
 
 
 login_view = SignIn.as_view()
