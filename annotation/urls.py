@@ -6,6 +6,7 @@ from annotation.views import (
     annotate,
     edits_again,
     exchange,
+    invitations,
     live,
     progress,
     projects,
@@ -16,6 +17,10 @@ from annotation.views import (
 )
 
 urlpatterns = [
+    path("invitations/", invitations.invitations, name="invitations"),
+    path("invitations/<int:pk>/revoke/", invitations.invitation_revoke_view, name="invitation-revoke"),
+    path("join/", invitations.join, name="join"),
+    path("join/<slug:secret>/", invitations.join_by_link, name="join-by-link"),
     path("projects/", projects.project_list, name="projects"),
     path("projects/new/", projects.project_new, name="project-new"),
     path("projects/<slug:slug>/", projects.project_detail, name="project"),

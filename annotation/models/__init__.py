@@ -4,6 +4,7 @@ from annotation.models.checks import Check
 from annotation.models.comparison import Comparison, Response
 from annotation.models.exchange import ImportJob, SavedFilter
 from annotation.models.guidelines import GuidelineExample, GuidelinesVersion
+from annotation.models.invitations import Invitation
 from annotation.models.judgement import Assignment, Edit, Flag, Judgement, Side
 from annotation.models.live import PairRequest, PromptWeight, Refinement, Wait
 from annotation.models.project import Membership, OverlapMode, Project
@@ -20,6 +21,7 @@ __all__ = [
     "GuidelineExample",
     "GuidelinesVersion",
     "ImportJob",
+    "Invitation",
     "Judgement",
     "Membership",
     "OverlapMode",

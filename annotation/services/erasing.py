@@ -40,6 +40,7 @@ from annotation.models import (
     Refinement,
     Response,
 )
+from annotation.services.invitations import invitations_forget
 from annotation.services.leasing import HOLDING
 from webhooks.services import texts_forget
 
@@ -255,6 +256,7 @@ def _erase_account(user: User, erasure: Erasure) -> None:
     ApiToken.objects.filter(user=user).delete()
     sessions_forget(user)
     identities_forget(user)
+    invitations_forget(user, ERASED)
     Membership.objects.filter(user=user).delete()
     erasure.rows["accounts"] += 1
 

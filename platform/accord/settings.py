@@ -119,7 +119,7 @@ ACCOUNT_RATE_LIMITS = {
     # Wrong ones, from an address and for a name.
     "login_failed": "10/m/ip,5/5m/key",
 }
-SOCIALACCOUNT_ADAPTER = "accounts.oidc.IdentityAdapter"
+SOCIALACCOUNT_ADAPTER = "web.identity_adapter.IdentityAdapter"
 ALLAUTH_TRUSTED_PROXY_COUNT = ENV.trusted_proxies
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -25,6 +25,12 @@ class Conflict(AccordError):
     status = 409
 
 
+class Gone(AccordError):
+    """It was there and is over."""
+
+    status = 410
+
+
 class Invalid(AccordError):
     """A value is wrong."""
 

@@ -1,6 +1,7 @@
 """Whose account somebody's identity at the OpenID provider is: found, linked, made, and given its role."""
 
 import re
+from typing import Protocol
 
 from allauth.socialaccount.models import SocialAccount
 from django.db import connection, transaction
@@ -15,11 +16,18 @@ NOT_IN_NAMES = re.compile(r"[^\w.@+-]+")
 LONGEST_NAME = 100
 
 
-def identity_enter(provider: OidcProvider, subject: str, claims: Claims) -> User:
+class Make(Protocol):
+    """How an account is made for somebody who was invited."""
+
+    def __call__(self, *, username: str, email: str) -> User: ...
+
+
+def identity_enter(provider: OidcProvider, subject: str, claims: Claims, *, make: Make | None = None) -> User:
     """The person with this identity, who from now on has the role that the claims give.
 
     One that is not known here is linked to the account with the same e-mail address, if the provider has
-    verified that; else it gets an account of its own, if the operator wants that. Raises SignInFailed.
+    verified that; else it gets an account of its own, by `make`, or if the operator wants that. Raises
+    SignInFailed, and what `make` raises.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -27,7 +35,7 @@ def identity_enter(provider: OidcProvider, subject: str, claims: Claims) -> User
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{provider.issuer} {subject}"])
         user = _known(provider, subject) or _linked(provider, subject, claims)
         if user is None:
-            user = _made(provider, subject, claims)
+            user = _made(provider, subject, claims, make)
         if not user.is_active:
             raise SignInFailed(_("Your account here was closed: ask an admin of this site."))
         role = provider.role(claims)
@@ -71,14 +79,14 @@ def _linked(provider: OidcProvider, subject: str, claims: Claims) -> User | None
     return user
 
 
-def _made(provider: OidcProvider, subject: str, claims: Claims) -> User:
-    if not provider.creates:
+def _made(provider: OidcProvider, subject: str, claims: Claims, make: Make | None) -> User:
+    if make is None and not provider.creates:
         raise SignInFailed(
             _("%(name)s knows you, and this site does not yet: ask an admin of this site for an invitation.")
             % {"name": provider.name}
         )
     # An address that nobody has verified must not lead its real owner here one day.
-    user = user_create(username=_free_name(claims), email=_verified_email(claims))
+    user = (make or user_create)(username=_free_name(claims), email=_verified_email(claims))
     _link(provider, subject, user)
     return user
 

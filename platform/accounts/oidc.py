@@ -13,9 +13,7 @@ from typing import Any
 
 import jwt
 import requests
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
-from allauth.socialaccount.providers.base import AuthError
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
@@ -27,7 +25,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.errors import NotFound, SignInFailed, Unavailable
-from accounts.identities import identity_enter
 from accounts.oidc_provider import OidcProvider
 
 SECONDS = 10.0
@@ -62,69 +59,6 @@ class ProviderSession(requests.Session):
         return super().request(method, url, *args, **{**kwargs, "timeout": SECONDS, "allow_redirects": False})
 
 
-class IdentityAdapter(DefaultSocialAccountAdapter):
-    """What django-allauth asks us on its way from the provider to an account. Named by the settings."""
-
-    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> "Provider":
-        """The one of the environment; none of the database."""
-        named = oidc_configured()
-        app = SocialApp(
-            provider="openid_connect",
-            provider_id=named.issuer,
-            name=named.name,
-            client_id=named.client_id,
-            secret=named.secret(),
-            settings={
-                "server_url": named.issuer.rstrip("/"),
-                "scope": list(named.scopes),
-                "oauth_pkce_enabled": True,
-            },
-        )
-        return Provider(request, app=app)
-
-    def get_requests_session(self) -> requests.Session:
-        """For all that is asked of the provider."""
-        return ProviderSession()
-
-    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """The provider has said who this is."""
-        named = oidc_configured()
-        if sociallogin.claims.get("nonce") != sociallogin.state.get("nonce"):
-            raise _unbelieved(named.name, OAuth2Error("its ID token is of another login"))
-        sociallogin.user = identity_enter(named, sociallogin.account.uid, sociallogin.claims)
-        sociallogin.account.user = sociallogin.user
-
-    def on_authentication_error(
-        self,
-        request: HttpRequest,
-        provider: "Provider",
-        error: str | None = None,
-        exception: Exception | None = None,
-        extra_context: Json | None = None,
-    ) -> None:
-        """One of our pages, with what to do. Raises SignInFailed or Unavailable."""
-        if isinstance(exception, requests.RequestException):
-            raise _away(provider.name, exception) from exception
-        if exception is not None:
-            raise _unbelieved(provider.name, exception) from exception
-        if "state" not in (extra_context or {}):
-            raise SignInFailed(
-                _("This login began too long ago, or in another browser: begin again at the login page.")
-            )
-        if error == AuthError.CANCELLED:
-            raise SignInFailed(
-                _(
-                    "%(name)s did not let you through: begin again at the login page, or ask who runs "
-                    "%(name)s whether you may use this site."
-                )
-                % {"name": provider.name}
-            )
-        logger.warning("%s answered a login with the error %.100r", provider.name, request.GET.get("error"))
-        raise SignInFailed(
-            _("%(name)s could not sign you in: begin again at the login page.") % {"name": provider.name}
-        )
-
-
 class Requests(OpenIDConnectOAuth2Adapter):
     """What is asked of the provider in the course of a login."""
 
@@ -141,9 +75,9 @@ class Requests(OpenIDConnectOAuth2Adapter):
                 if absent:
                     raise OAuth2Error(f"it names no {', '.join(sorted(absent))}")
             except requests.RequestException as error:
-                raise _away(named.name, error) from error
+                raise away(named.name, error) from error
             except OAuth2Error as error:
-                raise _unbelieved(named.name, error) from error
+                raise unbelieved(named.name, error) from error
             self._config = config
         return self._config
 
@@ -243,14 +177,16 @@ class Provider(OpenIDConnectProvider):
         return {}
 
 
-def _away(name: str, error: Exception) -> Unavailable:
+def away(name: str, error: Exception) -> Unavailable:
+    """The error for people where the provider cannot be asked; the log has why."""
     logger.warning("%s cannot be asked: %s", name, error)
     return Unavailable(
         _("%(name)s cannot be reached: try again in a minute, or log in with your password.") % {"name": name}
     )
 
 
-def _unbelieved(name: str, error: Exception) -> SignInFailed:
+def unbelieved(name: str, error: Exception) -> SignInFailed:
+    """The error for people where the provider is not believed; the log has why."""
     logger.error("%s is not believed: %s", name, error)
     return SignInFailed(
         _(

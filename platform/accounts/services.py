@@ -128,7 +128,7 @@ def token_build(
     token = ApiToken(
         user=user,
         name=name,
-        digest=_digest(secret),
+        digest=secret_digest(secret),
         prefix=secret[:PREFIX_CHARACTERS],
         scopes=" ".join(scope for scope in Scope.values if scope in scopes),
         expires_at=expires_at,
@@ -147,12 +147,12 @@ def token_revoke(token: ApiToken, *, actor: User | None) -> None:
 def token_grant(secret: str) -> Grant | None:
     """Whose secret this is and what for; None where it is unknown or has run out, or the person is gone."""
     now = timezone.now()
-    row = fetch_one(TOKEN_USER, {"digest": _digest(secret), "now": now})
+    row = fetch_one(TOKEN_USER, {"digest": secret_digest(secret), "now": now})
     if row is None:
         return None
     scopes, last_used_at = row[-2:]
     if last_used_at is None or now - last_used_at > LAST_USED_PRECISION:
-        ApiToken.objects.filter(digest=_digest(secret)).update(last_used_at=now)
+        ApiToken.objects.filter(digest=secret_digest(secret)).update(last_used_at=now)
     return Grant(load(User, row), frozenset(scopes.split()))
 
 
@@ -187,5 +187,6 @@ def audit_record_named(
         )
 
 
-def _digest(secret: str) -> str:
+def secret_digest(secret: str) -> str:
+    """What is kept of a random secret: its SHA-256, as hexadecimal digits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -25,6 +25,7 @@ _TITLES = {
     403: gettext_lazy("This page is not for you"),
     404: gettext_lazy("There is nothing here"),
     409: gettext_lazy("Somebody was faster"),
+    410: gettext_lazy("That is over"),
     422: gettext_lazy("Something does not fit"),
     429: gettext_lazy("That was too often"),
     500: gettext_lazy("Something broke on our side"),

@@ -99,6 +99,7 @@ def looks(site: SampleSite) -> list[Look]:
         Look(name="deployments", path=f"/projects/{slug}/deployments/", person=admin),
         Look(name="deployments-under-way", path="/projects/history/deployments/", person=admin),
         Look(name="notifications", path="/account/notifications/", person=admin),
+        Look(name="invitations", path="/invitations/", person=admin, prepare=_invite),
         Look(name="audit", path=_sealed_log(), person=admin),
         Look(name="disk", path="/disk/", person=admin),
         Look(name="webhooks", path="/webhooks/", person=admin),
@@ -146,6 +147,12 @@ def _reveal(page: Page) -> None:
         with page.expect_navigation():  # until it is all there, its style sheets too
             page.get_by_role("button", name="What did the filters say?").click()
     page.get_by_text("The filters kept it.").or_(page.get_by_text("The filters dropped it:")).wait_for()
+
+
+def _invite(page: Page) -> None:
+    page.locator("#id_note").fill("Ann, from the new team")
+    page.get_by_role("button", name="Make the link").click()
+    page.get_by_text("Copy its link now").wait_for()
 
 
 def _plan_to_erase(page: Page) -> None:

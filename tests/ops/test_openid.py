@@ -5,16 +5,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
+from django.utils import timezone
 
 from accord.env import REPOSITORY
 from accounts.models import AuditEntry, Role, User
 from accounts.services import user_create
+from annotation.services.invitations import invitation_create
 from deploy.local.broker import free_port
 from tests.ops.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, openid_provider
 
@@ -74,10 +77,12 @@ def web_server(environment: dict[str, str]) -> Iterator[str]:
             web.terminate()
 
 
-def sign_in(site: str, provider: OpenIdProvider, name: str, *, path: str = "/login/oidc/") -> httpx.Response:
-    """A browser's whole way, from the login page's button to the page one ends at."""
+def sign_in(
+    site: str, provider: OpenIdProvider, name: str, *, path: str = "/login/oidc/", begin: str = "/login/"
+) -> httpx.Response:
+    """A browser's whole way, from the button on the page where it begins to the page one ends at."""
     with httpx.Client(timeout=SECONDS) as browser:
-        page = browser.get(f"{site}/login/")
+        page = browser.get(f"{site}{begin}", follow_redirects=True)
         assert "Log in with Example ID" in page.text
         gone = browser.get(f"{site}{path}")
         assert gone.status_code == 302, gone.text
@@ -156,6 +161,21 @@ def test_who_is_not_known_is_refused_and_linked_by_a_verified_address_alone(
     page = sign_in(url, provider, "tomas")
     assert page.status_code == 401
     assert "was closed" in page.text
+
+
+def test_an_invitation_is_accepted_with_an_identity_that_nobody_knew(
+    site: Site, provider: OpenIdProvider
+) -> None:
+    url = site(OIDC_ROLES="")
+    provider.person("bo", email="bo@example.org", verified=True)
+    admin = user_create(username="boss", role=Role.ADMIN)
+    end = timezone.now() + timedelta(days=1)
+    invitation, secret = invitation_create(role=Role.REVIEWER, expires_at=end, actor=admin)
+    assert sign_in(url, provider, "bo", begin=f"/join/{secret}/").status_code == 200
+    made = SocialAccount.objects.get().user
+    assert (made.username, made.email, made.role) == ("bo", "bo@example.org", Role.REVIEWER)
+    invitation.refresh_from_db()
+    assert invitation.accepted_by == made
 
 
 def test_without_a_mapping_roles_are_given_here(site: Site, provider: OpenIdProvider) -> None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.services import token_create, user_create
@@ -22,6 +24,7 @@ from annotation.conflicts import ConflictFilter, conflict_ids, decided
 from annotation.figures.edits_again import lost_edit_ids
 from annotation.models import Comparison, ImportJob, PairRequest, Refinement, Response
 from annotation.services import comparison_next, membership_set
+from annotation.services.invitations import invitation_create
 from registry.models import Checkpoint, Deployment
 from reviewing.models import ReviewImport
 from tests.annotation.factories import make_project
@@ -144,6 +147,8 @@ class Site:
             "document": sample.documents.documents.all()[0].pk,
         }
         documents = "/projects/<slug:slug>/documents/<int:pk>/"
+        soon = timezone.now() + timedelta(days=1)
+        invited, invitation = invitation_create(role=Role.ANNOTATOR, expires_at=soon, actor=sample.admin)
         drawing = ReviewImport.objects.create(project=project, run="x", name="x", size=1)
         return {
             "": {
@@ -160,6 +165,8 @@ class Site:
             "/bundles/<slug:digest>/<path:path>": {"digest": "0", "path": "web/page.css"},
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
             "/account/sessions/<int:pk>/end/": {"pk": signed_in.pk},
+            "/invitations/<int:pk>/revoke/": {"pk": invited.pk},
+            "/join/<slug:secret>/": {"secret": invitation},
             "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},
             "/webhooks/<int:pk>/<slug:deed>/": {"pk": delivery.endpoint_id, "deed": "pause"},
             "/deliveries/<int:pk>/resend/": {"pk": delivery.pk},
@@ -246,6 +253,7 @@ class Site:
             "POST /webhooks/": {"url": "ftp://example.org/", "events": ["round.failed"]},
             "POST /projects/<slug:slug>/sensitive/": {"decision": "in"},
             "POST /erase/": {"what": "person", "name": "nobody"},
+            "POST /invitations/": {"days": "7", "role": "annotator", "project_role": "annotator"},
             "POST /account/": {"name": "nightly", "days": "30", "scopes": ["read"]},
             "POST /projects/<slug:slug>/prompts/": {"file": prompts, "holdout": "0"},
             "POST /projects/<slug:slug>/people/": {"username": "newcomer", "role": "annotator"},

@@ -83,6 +83,13 @@ TABLE = {
     "GET /webhooks/<int:pk>/": SITE_ADMINS,
     "POST /webhooks/<int:pk>/<slug:deed>/": "302 403 403 403 403 403 302",
     "POST /deliveries/<int:pk>/resend/": "302 403 403 403 403 403 302",
+    "GET /invitations/": SITE_ADMINS,
+    "POST /invitations/": SITE_ADMINS,
+    "POST /invitations/<int:pk>/revoke/": "302 403 403 403 403 403 302",
+    # By a browser that was not invited; and who has an account makes no other.
+    "GET /join/": "404 409 409 409 409 409 409",
+    "POST /join/": "404 409 409 409 409 409 409",
+    "GET /join/<slug:secret>/": "302 302 302 302 302 302 302",
     "GET /erase/": SITE_ADMINS,
     "POST /erase/": "302 403 403 403 403 403 422",
     # Pages of a project.

@@ -50,6 +50,7 @@ WITHOUT = {
 ELSEWHERE = {
     "POST /login/": "user.login",
     "POST /account/password/": "user.password",
+    "POST /join/": "invitation.accept",
     "POST /models/compare/": "models.compare",
     "POST /api/v1/model-comparisons": "models.compare",
     "POST /webhooks/": "webhook.create",
