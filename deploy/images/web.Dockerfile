@@ -12,7 +12,8 @@ ENV PATH=/opt/accord/bin:$PATH \
     PYTHONPATH=/app/platform:/app \
     PYTHONUNBUFFERED=1 \
     ACCORD_VAR=/var/lib/accord \
-    LOG_FORMAT=json
+    LOG_FORMAT=json \
+    MALLOC_ARENA_MAX=2
 COPY --from=packages /opt/accord /opt/accord
 WORKDIR /app
 COPY manage.py pyproject.toml ./

@@ -7,7 +7,8 @@ ENV PATH=/opt/accord/bin:$PATH \
     PYTHONPATH=/app/platform:/app \
     PYTHONUNBUFFERED=1 \
     ACCORD_VAR=/var/lib/accord \
-    LOG_FORMAT=json
+    LOG_FORMAT=json \
+    MALLOC_ARENA_MAX=2
 WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv /opt/accord \

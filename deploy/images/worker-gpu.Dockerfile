@@ -4,7 +4,8 @@ FROM vllm/vllm-openai:v0.33.0
 ENV PYTHONPATH=/app/platform:/app \
     PYTHONUNBUFFERED=1 \
     ACCORD_VAR=/var/lib/accord \
-    LOG_FORMAT=json
+    LOG_FORMAT=json \
+    MALLOC_ARENA_MAX=2
 WORKDIR /app
 COPY deploy/images/gpu-requirements.txt ./
 # What the image has already (numpy, pydantic, tokenizers and the like) stays as vLLM wants it.

@@ -15,6 +15,8 @@ QUEUES = {"default": 10, "sampling": 2, "training": 2}
 """Celery's queues and how many tasks of each run at once. Tasks wait for programs and models to do the
 work, so threads are enough. On the default queue many people's answers are written at the same time."""
 
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""Each thread of a worker would keep what its heaviest task once took in an arena of its own."""
 
 NUM_WEB = 2
 """Processes of the web server: Python works on one request at a time in each."""
@@ -22,6 +24,7 @@ NUM_WEB = 2
 
 def program_children(*, var: Path, environment: Mapping[str, str]) -> list[Child]:
     """Every program of the stack besides the web server."""
+    environment = {**environment, **FEW_ARENAS}
     commands: dict[str, list[str | Path]] = {
         **{queue: _worker(queue, var) for queue in QUEUES},
         "deployments": [sys.executable, "manage.py", "serve_deployments"],

@@ -188,9 +188,12 @@ def process_environment(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def program_environment(*, num_threads: int) -> dict[str, str]:
-    """The environment of a training or sampling program: ours, without secrets, with its threads."""
-    secrets = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "WANDB_API_KEY"}
-    kept = {name: value for name, value in os.environ.items() if name not in secrets}
+    """The environment of a training or sampling program: ours, without secrets, with its threads.
+
+    How few arenas a worker's memory has is the worker's own affair: programs have their threads at work.
+    """
+    left_out = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "WANDB_API_KEY", "MALLOC_ARENA_MAX"}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {
         **kept,
         "OMP_NUM_THREADS": str(num_threads),

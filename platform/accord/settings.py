@@ -1,5 +1,6 @@
 """Django's settings, made from `accord.env` alone."""
 
+import socket
 from datetime import timedelta
 
 from accord.env import REPOSITORY, database_settings, program_environment, read_environment
@@ -90,6 +91,12 @@ DATABASES = {
             "pool": {"min_size": 1, "max_size": 32, "timeout": 10},
             # How often `accounts.rows` sends a statement before the server prepares it.
             "prepare_threshold": 5,
+            # A server that has vanished without a word is given up within half a minute, not after hours.
+            "connect_timeout": 10,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
         },
     }
 }
@@ -150,6 +157,16 @@ X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "web.errors.csrf_failure"
 
 CELERY_BROKER_URL = ENV.redis_url
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 10,
+    "socket_keepalive": True,
+    # Linux has these; elsewhere the system's own pace must do.
+    "socket_keepalive_options": {
+        getattr(socket, name): value
+        for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    },
+}
 
 ACCORD_VAR = ENV.var
 ACCORD_METRICS_FOLDER = ENV.metrics_folder

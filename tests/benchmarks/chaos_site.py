@@ -121,6 +121,7 @@ class ChaosSite:
 
         What earlier rounds computed is forgotten, else this one would take it over.
         """
+        self.execute("UPDATE alignment_program SET fingerprint = ''")  # what has none is not kept again
         self.execute("DELETE FROM alignment_artifact")
         self.manage("create_project", slug)
         self.manage("import_prompts", self.folder / "prompts.jsonl", "--project", slug)
