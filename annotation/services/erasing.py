@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.audit.redacting import entry_redact, redactions_record
 from accounts.identities import identities_forget
 from accounts.models import ApiToken, AuditEntry, Role, User
+from accounts.second_factor import second_factors_forget
 from accounts.services import audit_record
 from accounts.sessions import sessions_forget
 from annotation.models import (
@@ -256,6 +257,7 @@ def _erase_account(user: User, erasure: Erasure) -> None:
     ApiToken.objects.filter(user=user).delete()
     sessions_forget(user)
     identities_forget(user)
+    second_factors_forget(user)
     invitations_forget(user, ERASED)
     Membership.objects.filter(user=user).delete()
     erasure.rows["accounts"] += 1

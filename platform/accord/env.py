@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from accounts.oidc_provider import OidcProvider, oidc_provider
+from accounts.oidc_provider import ROLES, OidcProvider, oidc_provider
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -71,6 +71,8 @@ class Environment:
     X-Forwarded-For names are believed, and with 0 none."""
     oidc: OidcProvider | None
     """The OpenID provider that people may sign in with."""
+    require_second_factor: tuple[str, ...]
+    """Roles whose people must have a second factor."""
     judge_key_file: Path | None
     """A file with the API key of the judge that recipes name: only the program that asks reads it."""
     import_max_bytes: int
@@ -139,6 +141,7 @@ def read_environment() -> Environment:
         https=_flag("HTTPS"),
         trusted_proxies=_number("TRUSTED_PROXIES", 0, least=0),
         oidc=_oidc(),
+        require_second_factor=_roles("REQUIRE_SECOND_FACTOR"),
         judge_key_file=_file("JUDGE_KEY_FILE"),
         import_max_bytes=_number("IMPORT_MAX_BYTES", 16 * 1024**3),
         import_max_rows=_number("IMPORT_MAX_ROWS", 10_000_000),
@@ -310,6 +313,13 @@ def _oidc() -> OidcProvider | None:
         return oidc_provider(os.environ)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _roles(name: str) -> tuple[str, ...]:
+    roles = _list(name)
+    if not set(roles) <= set(ROLES):
+        raise SettingsError(f"{name} must list roles ({', '.join(ROLES)}), not {', '.join(roles)}.")
+    return roles
 
 
 def _price(name: str) -> Price | None:

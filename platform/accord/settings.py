@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.usersessions",
     "allauth.socialaccount",
+    "allauth.mfa",
     "accounts",
     "live",
     "webhooks",
@@ -47,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.sessions.LastSeenMiddleware",
+    "web.required_factor.RequiredFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -127,6 +129,14 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,5/5m/key",
 }
 SOCIALACCOUNT_ADAPTER = "web.identity_adapter.IdentityAdapter"
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Accord"
+# Codes of the half minute before and after too: clocks differ.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Accord has no verified addresses.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 ALLAUTH_TRUSTED_PROXY_COUNT = ENV.trusted_proxies
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -188,6 +198,7 @@ ACCORD_MACHINE_HOUR_PRICE = ENV.machine_hour_price
 ACCORD_MLFLOW_URI = ENV.mlflow_uri
 ACCORD_WANDB_PROJECT = ENV.wandb_project
 ACCORD_OIDC = ENV.oidc
+ACCORD_REQUIRE_SECOND_FACTOR = ENV.require_second_factor
 ACCORD_SITE_URL = ENV.site_url
 ACCORD_RETENTION = ENV.retention
 

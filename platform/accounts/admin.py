@@ -1,14 +1,20 @@
 """Accounts in Django's admin: people, tokens (never their secrets), and the audit log to read."""
 
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialApp, SocialToken
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from accounts.auth import signed_in
 from accounts.models import ApiToken, AuditEntry, User
+from accounts.second_factor import second_factor_reset
 
-# The provider is the environment's, and no token of it is kept.
-admin.site.unregister([SocialApp, SocialToken])
+# The provider is the environment's, and no token of it is kept; second factors hold secrets.
+admin.site.unregister([SocialApp, SocialToken, Authenticator])
 
 
 @admin.register(User)
@@ -20,6 +26,15 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at ru
     search_fields = ("username", "pseudonym", "email")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Accord", {"fields": ("role", "pseudonym")}))
     add_fieldsets = (*DjangoUserAdmin.add_fieldsets, ("Accord", {"fields": ("role",)}))
+    actions = ("reset_second_factor",)
+
+    @admin.action(description=gettext_lazy("Reset the second factor"), permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        """For people who have lost it."""
+        for user in chosen:
+            second_factor_reset(user, actor=signed_in(request))
+            words = _("%(name)s logs in without a second factor until they set one up again.")
+            messages.success(request, words % {"name": user.username})
 
 
 @admin.register(ApiToken)

@@ -5,7 +5,19 @@ from django.views.decorators.cache import cache_control
 from django.views.i18n import JavaScriptCatalog
 
 from web.health import healthz, livez, readyz
-from web.views import account, audit, bundles, disk, events, home, notifications, oidc, preview, webhooks
+from web.views import (
+    account,
+    audit,
+    bundles,
+    disk,
+    events,
+    home,
+    notifications,
+    oidc,
+    preview,
+    second_factor,
+    webhooks,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -18,9 +30,22 @@ urlpatterns = [
     path("login/", account.login_view, name="account_login"),
     path("login/oidc/", oidc.oidc_login, name="oidc-login"),
     path("login/oidc/callback/", oidc.oidc_callback, name="oidc-callback"),
+    path("login/second/", second_factor.asked_at_login, name="mfa_authenticate"),
     path("logout/", account.logout_view, name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password_change_view, name="password-change"),
+    # Under the names that django-allauth asks for.
+    path("account/again/", second_factor.again_by_password, name="account_reauthenticate"),
+    path("account/again/code/", second_factor.again_by_code, name="mfa_reauthenticate"),
+    path("account/second-factor/", second_factor.second_factor, name="mfa_index"),
+    path("account/second-factor/app/", second_factor.set_up_app, name="mfa_activate_totp"),
+    path("account/second-factor/app/off/", second_factor.turn_off_app, name="mfa_deactivate_totp"),
+    path("account/second-factor/codes/", second_factor.recovery_codes, name="mfa_view_recovery_codes"),
+    path(
+        "account/second-factor/codes/new/",
+        second_factor.recovery_codes_new,
+        name="mfa_generate_recovery_codes",
+    ),
     path("account/sessions/<int:pk>/end/", account.session_end_view, name="session-end"),
     path("account/sessions/end-others/", account.sessions_end_others_view, name="sessions-end-others"),
     path("account/notifications/", notifications.notifications, name="notifications"),
