@@ -7,8 +7,10 @@ from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
+from accounts.errors import SignInFailed
 from accounts.models import User
 from accounts.services import audit_record
 
@@ -28,10 +30,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Everything that was asked for is right: the session is theirs from here on."""
         assert isinstance(user, User), user
-        ways = [record["method"] for record in get_authentication_records(request, user)]
+        records = get_authentication_records(request, user)
+        ways = [record.get("type", record["method"]) for record in records]
         with transaction.atomic():
             super().login(request, user)
             audit_record(user, "user.login", user, {"by": ways})
+
+    def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
+        """Those whose account was closed, and who came by a way that names them: a passkey, say."""
+        raise SignInFailed(_("Your account here was closed: ask an admin of this site."))
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """What failures are counted for: the name alone, whichever of the site's addresses was asked."""

@@ -6,7 +6,9 @@ from SECRET_KEY, so that a copy of the database alone opens no account. With ano
 
 import base64
 from dataclasses import dataclass
+from datetime import datetime
 
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken
@@ -16,6 +18,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from accounts.devices import device_name
 from accounts.errors import SignInFailed
 from accounts.models import Role, User
 from accounts.services import audit_record
@@ -27,6 +30,16 @@ FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Passkey:
+    """One, as its owner sees it."""
+
+    pk: int
+    name: str
+    made: datetime
+    last_used: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Factors:
     """What somebody has."""
 
@@ -34,7 +47,12 @@ class Factors:
     """An app that makes codes (TOTP, RFC 6238)."""
     num_codes: int
     """Recovery codes that are left."""
-    has_any: bool
+    passkeys: list[Passkey]
+
+    @property
+    def has_any(self) -> bool:
+        """Whether a login asks for one."""
+        return self.has_app or bool(self.passkeys)
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
@@ -43,6 +61,14 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     def get_totp_label(self, user: AbstractBaseUser) -> str:
         """What the app calls the account."""
         return user.get_username()
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """What devices call the site; a passkey is of the site's host alone."""
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.MFA_TOTP_ISSUER}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Authenticator.Type) -> str:
+        """The device at hand, for a passkey that nobody gave a name."""
+        return device_name(context.request.META.get("HTTP_USER_AGENT", "")) or _("Passkey")
 
     def encrypt(self, text: str) -> str:
         """A secret, as the database has it."""
@@ -65,13 +91,17 @@ class SecondFactorAdapter(DefaultMFAAdapter):
 
 def factors_of(user: User) -> Factors:
     """What this person has, in one statement."""
-    found = list(Authenticator.objects.filter(user=user))
+    found = list(Authenticator.objects.filter(user=user).order_by("pk"))
     kinds = {each.type for each in found}
     codes = [each for each in found if each.type == Authenticator.Type.RECOVERY_CODES]
     return Factors(
         has_app=Authenticator.Type.TOTP in kinds,
         num_codes=sum(len(each.wrap().get_unused_codes()) for each in codes),
-        has_any=bool(kinds & set(FACTORS)),
+        passkeys=[
+            Passkey(pk=each.pk, name=each.wrap().name, made=each.created_at, last_used=each.last_used_at)
+            for each in found
+            if each.type == Authenticator.Type.WEBAUTHN
+        ],
     )
 
 

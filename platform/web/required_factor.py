@@ -17,6 +17,7 @@ HAS = "has_second_factor"
 
 OPEN = {
     *("mfa_index", "mfa_activate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
+    *("mfa_add_webauthn", "mfa_reauthenticate_webauthn"),
     *("account_reauthenticate", "mfa_reauthenticate", "logout", "set_language"),
     *("bundle", "script-texts", "healthz", "livez", "readyz"),
 }

@@ -93,7 +93,7 @@ def test_the_password_alone_is_not_enough_any_more(tomas: User) -> None:
     assert third.post("/login/second/", {"code": recovery[3]}).status_code == 422, "so does a recovery code"
     told = AuditEntry.objects.filter(actor=tomas).order_by("pk").values_list("action", "data")
     assert [action for action, _ in told] == ["user.login", "second_factor.add", "user.login", "user.login"]
-    assert told[2][1] == {"by": ["password", "mfa"]}
+    assert told[2][1] == {"by": ["password", "totp"]}
 
 
 def test_wrong_codes_close_the_second_question_too(tomas: User) -> None:

@@ -165,6 +165,7 @@ class Site:
             "/bundles/<slug:digest>/<path:path>": {"digest": "0", "path": "web/page.css"},
             "/account/tokens/<int:pk>/revoke/": {"pk": token.pk},
             "/account/sessions/<int:pk>/end/": {"pk": signed_in.pk},
+            "/account/second-factor/passkeys/<int:pk>/remove/": {"pk": 0},
             "/invitations/<int:pk>/revoke/": {"pk": invited.pk},
             "/join/<slug:secret>/": {"secret": invitation},
             "/webhooks/<int:pk>/": {"pk": delivery.endpoint_id},

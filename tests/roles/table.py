@@ -54,6 +54,8 @@ TABLE = {
     # Where the operator has named no OpenID provider.
     "GET /login/oidc/": "404 404 404 404 404 404 404",
     "GET /login/oidc/callback/": "404 404 404 404 404 404 404",
+    "GET /login/passkey/": "302 302 302 302 302 302 302",
+    "POST /login/passkey/": "302 302 302 302 302 302 302",
     "GET /login/second/": "302 302 302 302 302 302 302",
     "POST /login/second/": "302 302 302 302 302 302 302",
     "POST /logout/": "302 302 302 302 302 302 302",
@@ -66,7 +68,13 @@ TABLE = {
     "POST /account/again/": "302 403 403 403 403 403 403",
     "GET /account/again/code/": "302 403 403 403 403 403 403",
     "POST /account/again/code/": "302 403 403 403 403 403 403",
+    "GET /account/again/passkey/": "302 403 403 403 403 403 403",
+    "POST /account/again/passkey/": "302 403 403 403 403 403 403",
     "GET /account/second-factor/": EVERYBODY,
+    "GET /account/second-factor/passkeys/add/": EVERYBODY,
+    "POST /account/second-factor/passkeys/add/": "302 422 422 422 422 422 422",
+    # Nobody's.
+    "POST /account/second-factor/passkeys/<int:pk>/remove/": "302 404 404 404 404 404 404",
     "GET /account/second-factor/app/": EVERYBODY,
     "POST /account/second-factor/app/": "302 422 422 422 422 422 422",
     "GET /account/second-factor/app/off/": "302 404 404 404 404 404 404",

@@ -1,5 +1,6 @@
 """The second factor on django-allauth's views: setting it up and off, recovery codes, being asked for it."""
 
+import json
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
@@ -87,6 +88,13 @@ class AskedAtLogin(AuthenticateView):
         if self.auth_form is not None:
             dressed_code(self.auth_form)
         return posted
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # Any: as Django has it
+        """With what the browser must know of passkeys, for those who have one."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        options = context["js_data"]["request_options"]
+        has_passkey = bool(options["publicKey"].get("allowCredentials"))
+        return {**context, "options": json.dumps(options), "has_passkey": has_passkey}
 
     def form_invalid(self, form: Form) -> HttpResponseBase:
         """Wrong, used before, or too many tries."""
