@@ -118,3 +118,12 @@ def test_the_web_server_says_in_a_sentence_what_is_missing() -> None:
     )
     assert done.returncode == 2
     assert "HTTPS is not set" in done.stderr
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**beyond, "OIDC_ISSUER": "https://id.example.org"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "OIDC_ISSUER is set and OIDC_CLIENT_ID is not" in done.stderr
