@@ -1,18 +1,25 @@
 """What django-allauth asks us: who may have an account, and who gets in. Named by the settings."""
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.internal.flows.login import get_authentication_records
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import SignInFailed
 from accounts.models import User
+from accounts.oidc_provider import OidcProvider
 from accounts.services import audit_record
+
+OIDC = "socialaccount"
+"""What django-allauth calls a login by the provider."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -32,8 +39,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         assert isinstance(user, User), user
         records = get_authentication_records(request, user)
         ways = [record.get("type", record["method"]) for record in records]
+        provider: OidcProvider | None = settings.ACCORD_OIDC
         with transaction.atomic():
             super().login(request, user)
+            if provider is not None and OIDC in ways:
+                # At that time, however much it is used until then.
+                request.session.set_expiry(timezone.now() + timedelta(hours=provider.session_hours))
             audit_record(user, "user.login", user, {"by": ways})
 
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:

@@ -14,8 +14,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ROLES = ("annotator", "reviewer", "admin")
 """`accounts.models.Role`, from the least to the most."""
 NEEDED = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET_FILE")
-OPTIONAL = ("OIDC_NAME", "OIDC_SCOPES", "OIDC_ROLE_CLAIM", "OIDC_ROLES", "OIDC_CREATE")
+OPTIONAL = (
+    *("OIDC_NAME", "OIDC_SCOPES", "OIDC_ROLE_CLAIM", "OIDC_ROLES", "OIDC_CREATE", "OIDC_SESSION_HOURS"),
+)
 LONGEST_ISSUER = 200
+MOST_HOURS = 24 * 365
 
 Claims = Mapping[str, Any]  # Any: JSON
 
@@ -38,6 +41,8 @@ class OidcProvider:
     """By group, the role it gives. Empty: roles are given here alone."""
     creates: bool = False
     """Whether people who are not known here get an account."""
+    session_hours: int = 12
+    """After which people are sent there again, so that the site learns who has lost a group or an account."""
 
     def secret(self) -> str:
         """The client's secret."""
@@ -88,6 +93,7 @@ def oidc_provider(values: Mapping[str, str]) -> OidcProvider | None:
         role_claim=given.get("OIDC_ROLE_CLAIM", "groups"),
         roles=_roles(given.get("OIDC_ROLES", "")),
         creates=_flag(given.get("OIDC_CREATE", "0")),
+        session_hours=_hours(given.get("OIDC_SESSION_HOURS", "12")),
     )
 
 
@@ -139,3 +145,9 @@ def _flag(value: str) -> bool:
     if value.lower() not in ("0", "1", "true", "false"):
         raise ValueError(f"OIDC_CREATE must be 0 or 1, not {value!r}.")
     return value.lower() in ("1", "true")
+
+
+def _hours(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= MOST_HOURS:
+        raise ValueError(f"OIDC_SESSION_HOURS must be a whole number from 1 to {MOST_HOURS}, not {value!r}.")
+    return int(value)

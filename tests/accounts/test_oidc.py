@@ -45,6 +45,7 @@ def test_a_provider_is_named_by_three_variables(variables: dict[str, str]) -> No
         ({"OIDC_ROLES": "admins=root"}, "annotator, reviewer, admin"),
         ({"OIDC_SCOPES": "email"}, "must name openid"),
         ({"OIDC_CREATE": "perhaps"}, "0 or 1"),
+        ({"OIDC_SESSION_HOURS": "0"}, "from 1 to 8760"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from accord.env import REPOSITORY
@@ -128,6 +129,8 @@ def test_groups_give_and_take_roles_at_each_login(site: Site, provider: OpenIdPr
         *("user.role", "user.login"),
         *("user.role", "user.login"),
     ]
+    ends = Session.objects.values_list("expire_date", flat=True)
+    assert max(ends) < timezone.now() + timedelta(hours=13), "the provider is asked again before long"
     assert entries.filter(action="user.login")[0].data == {"by": ["socialaccount"]}
     assert entries.filter(action="user.role")[1].data == {
         "before": "admin",
