@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ops
 SIZE = RoundSize(num_epochs=4, num_prompts=48, checkpoint_seconds=0.5)
 DPO_EPOCHS = 80
 CANDIDATES, TOKENS = 30, 64
-SECONDS = 400.0
+SECONDS = 900.0
 
 
 class Cutting:
