@@ -5,11 +5,13 @@ lease in the row is renewed while the program lives; a worker that dies stops re
 advances the round gives the program to another. A worker that cannot reach the database is in the same
 place: its program's keeper, which hears of every renewal, stops the program well before the lease ends.
 A program that runs as a job of a cluster goes on without its worker, and the next one finds it again.
+A worker that is asked to end hands its programs on (`alignment.draining`).
 """
 
 import json
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from django.utils import timezone
 
 from accounts.errors import AccordError
 from alignment.artifacts import ArtifactError, checkpoint_fetch, checkpoints_absent
+from alignment.draining import DRAIN
 from alignment.endings import database_lost, stalled
 from alignment.launching.choosing import launcher_of, work_of
 from alignment.launching.interface import Job, Launcher, LaunchError, Work
@@ -51,6 +54,10 @@ class ProgramLost(AccordError):
     """The program is no longer this worker's: it was cancelled or given to another."""
 
 
+class HandedOn(Exception):
+    """The worker is to end, and the program is not done."""
+
+
 def program_claim(program_id: int, attempt: int) -> Program | None:
     """Make the program this worker's, or None where the message is void."""
     now = timezone.now()
@@ -63,6 +70,13 @@ def program_claim(program_id: int, attempt: int) -> Program | None:
         error="",
     )
     return Program.objects.select_related("stage").get(id=program_id) if claimed else None
+
+
+def program_refuse(program_id: int, attempt: int) -> None:
+    """Say that nobody has begun it, so that another worker is sent it at once."""
+    Program.objects.filter(id=program_id, attempt=attempt, state=Program.State.QUEUED).update(
+        state=Program.State.PENDING
+    )
 
 
 def program_run(program: Program) -> None:
@@ -78,6 +92,10 @@ def program_run(program: Program) -> None:
         if lease.unheard < LEASE.total_seconds():  # else another may be at work in the folder
             folder.tidy()
         _record_end(program, folder, failure, lease)
+    except HandedOn:
+        logger.info("%s is handed on: the worker ends.", lease.name)
+        with suppress(ProgramLost):
+            _record(program, lease, {"state": Program.State.PENDING, "pid": None, "lease_expires_at": None})
     except ProgramLost as lost:
         logger.info("%s", lost)
         with suppress(*LOST_DATABASE):
@@ -143,7 +161,7 @@ def _run(program: Program, work: Work, launcher: Launcher, lease: Lease) -> Fail
 
 
 def _follow(program: Program, folder: RunFolder, job: Job, lease: Lease) -> Failure | None:
-    """Renew the lease and publish progress until the job ends; why it did not finish."""
+    """Renew the lease and publish progress until the job ends; why it did not finish. Raises HandedOn."""
     tail = ProgressTail(folder)
     watch = StallWatch(folder, program.stall_seconds, time.monotonic())
     meter = None if job.pid is None else UsageMeter(folder, job.pid)
@@ -151,6 +169,9 @@ def _follow(program: Program, folder: RunFolder, job: Job, lease: Lease) -> Fail
     looked = -RENEW_SECONDS
     try:
         while job.running:
+            if DRAIN.is_due:
+                job.leave()
+                break
             now = time.monotonic()
             if now - looked < RENEW_SECONDS:
                 time.sleep(POLL_SECONDS)
@@ -181,6 +202,8 @@ def _follow(program: Program, folder: RunFolder, job: Job, lease: Lease) -> Fail
     finally:
         if job.running:
             job.leave()
+    if DRAIN.is_due and (job.running or folder.read_result() is None):
+        raise HandedOn
     failure = job.failure()
     if failure is not None and not job.handle and lease.unheard > SILENCE_SECONDS:
         return database_lost(lease.unheard)
@@ -214,6 +237,11 @@ def _record_end(program: Program, folder: RunFolder, failure: Failure | None, le
         values["finished_at"] = timezone.now()
     else:
         values |= _after_failure(program, failure, done=int(progress["done"]) if progress else 0)
+    _record(program, lease, values)
+
+
+def _record(program: Program, lease: Lease, values: Mapping[str, object]) -> None:
+    """Write the values as soon as the database can be reached. Raises ProgramLost."""
     while not lease.write(**values):
         if lease.unheard > LEASE.total_seconds():
             raise ProgramLost(f"{lease.name} ended, but the database could not be told.")

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 from django.db import connection
 
 from accounts.errors import Conflict
@@ -11,6 +11,7 @@ from alignment.advancing import program_release, stage_fail
 from alignment.advancing import rounds_advance as advance_all
 from alignment.artifacts_sending import sender_start
 from alignment.dead_workers import dead_workers_leases_end
+from alignment.draining import DRAIN
 from alignment.fencing import StepLost, stage_seized
 from alignment.forecast.trials import speed_trial_run
 from alignment.messages import rounds_advance_send
@@ -19,7 +20,7 @@ from alignment.model_comparing import model_comparisons_advance
 from alignment.models import PredictionRun, Program, Round, Stage
 from alignment.orphan_jobs import orphan_jobs_end
 from alignment.predicting import predictions_keep, predictions_plan
-from alignment.running import program_claim
+from alignment.running import program_claim, program_refuse
 from alignment.running import program_run as run_program
 from alignment.stages.collect import comparisons_missing
 from alignment.stages.data_gate import more_is_no_use
@@ -49,6 +50,12 @@ def worker_started(**_about: object) -> None:
     sender_start()
 
 
+@worker_shutting_down.connect
+def worker_ends(**_about: object) -> None:
+    """It was asked to end, as by SIGTERM: what it runs is handed on."""
+    DRAIN.begin()
+
+
 @shared_task
 def watch() -> None:
     """The clock's slow tick: tell admins of rounds that stand still, and of a disk that is nearly full."""
@@ -59,7 +66,11 @@ def watch() -> None:
 
 @shared_task
 def program_run(program_id: int, attempt: int) -> None:
-    """Run one program to its end, unless the message is void."""
+    """Run one program to its end, unless the message is void or this worker is about to end."""
+    if DRAIN.is_asked:
+        program_refuse(program_id, attempt)
+        rounds_advance_send()
+        return
     program = program_claim(program_id, attempt)
     if program is None:
         return

@@ -86,6 +86,8 @@ class Environment:
     """How long a program is its worker's after the worker's last sign of life."""
     program_attempts: int
     """How often a program may lose its worker before its round fails."""
+    drain_seconds: int
+    """How long the programs of a worker that is asked to end may go on."""
     fork_programs: bool
     """Whether programs are forked from a server that has imported torch, instead of each starting anew."""
     launcher: str
@@ -149,6 +151,7 @@ def read_environment() -> Environment:
         webhook_ports=_ports("WEBHOOK_PORTS"),
         program_lease_seconds=_number("PROGRAM_LEASE_SECONDS", 60),
         program_attempts=_number("PROGRAM_ATTEMPTS", 3),
+        drain_seconds=_number("DRAIN_SECONDS", 0, least=0),
         fork_programs=_flag("FORK_PROGRAMS", default="1"),
         launcher=_choice("LAUNCHER", LAUNCHERS),
         launcher_options=_file("LAUNCHER_OPTIONS"),

@@ -194,6 +194,7 @@ ACCORD_WEBHOOK_NETWORKS = ENV.webhook_networks
 ACCORD_WEBHOOK_PORTS = ENV.webhook_ports
 ACCORD_PROGRAM_LEASE = timedelta(seconds=ENV.program_lease_seconds)
 ACCORD_PROGRAM_ATTEMPTS = ENV.program_attempts
+ACCORD_DRAIN_SECONDS = ENV.drain_seconds
 ACCORD_FORK_PROGRAMS = ENV.fork_programs
 ACCORD_LAUNCHER = ENV.launcher
 ACCORD_LAUNCHER_OPTIONS = ENV.launcher_options
