@@ -100,8 +100,20 @@ def test_only_the_proxy_is_open_to_the_world_and_secrets_are_files() -> None:
                 assert str(value).startswith("/run/secrets/"), name
         if "accord-" in service["image"]:
             assert service["read_only"] and service["cap_drop"] == ["ALL"]
-            assert service.get("networks") == ["inside"]
+            if "network_mode" in service:
+                assert service["network_mode"] in ("service:deployments", "service:deployments-gpu")
+                assert "networks" not in service
+            else:
+                assert service["networks"] == ["inside"]
     assert all(secret.keys() == {"file"} for secret in told["secrets"].values())
+
+
+def test_short_tasks_reach_the_loopback_of_the_model_servers() -> None:
+    services = compose()["services"]
+    for suffix in ("", "-gpu"):
+        tasks, models = services[f"tasks{suffix}"], services[f"deployments{suffix}"]
+        assert tasks["network_mode"] == f"service:deployments{suffix}"
+        assert tasks["profiles"] == models["profiles"]
 
 
 def test_compose_gives_the_proxy_every_variable_of_its_template() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import yaml
 from django.core.management import get_commands, load_command_class
 from pydantic import TypeAdapter
 
@@ -25,7 +26,7 @@ from alignment.launching.slurm_script import SlurmOptions
 from alignment.recipe import RoundRecipe
 from tests.documentation.blocks import Block, blocks, commands
 
-LANGUAGES = {"sh", "env", "json", "toml", "python", "text"}
+LANGUAGES = {"sh", "env", "json", "toml", "yaml", "python", "text"}
 PYTHON = ".venv/bin/python"
 
 
@@ -129,6 +130,11 @@ def test_toml_is_what_launchers_take(block: Block) -> None:
         else:
             known = {*SlurmOptions.model_fields, *KubernetesOptions.model_fields}
             assert set(section) <= known, f"{block}: [{name}]"
+
+
+@pytest.mark.parametrize("block", named(blocks("yaml")))
+def test_yaml_is_yaml(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)
 
 
 @pytest.mark.parametrize("block", named(blocks("env")))
