@@ -99,7 +99,7 @@ def read_advisories(folder: Path) -> Iterator[Advisory]:
         if path.suffix == ".json":
             found = json.loads(path.read_text())
         elif path.suffix in (".yaml", ".yml"):
-            found = yaml.load(path.read_text(), yaml.CSafeLoader)
+            found = yaml.CSafeLoader(path.read_text()).get_single_data()
         else:
             continue
         if isinstance(found, dict) and "affected" in found:
