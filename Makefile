@@ -7,7 +7,7 @@ NO_SERVERS := SECRET_KEY=none DATABASE_URL=postgresql:/// REDIS_URL=redis://
 # Two processes, each with servers of its own and whole files of tests, the long ones first.
 PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo serve test test-ops check docs
+.PHONY: help install demo serve test test-ops check reference docs
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/  make \1\t/p' Makefile
@@ -37,6 +37,9 @@ check: .venv/installed  ## style, types, layers and the tests
 	$(NO_SERVERS) .venv/bin/mypy .
 	.venv/bin/lint-imports
 	$(PYTEST) $(PYTEST_ARGS)
+
+reference: .venv/installed  ## the pages of docs/reference/, from the program
+	$(NO_SERVERS) .venv/bin/python manage.py shell -v 0 -c "from deploy.docs.reference import write; write()"
 
 docs: .venv/installed  ## the documentation as a site, in var/docs-site
 	@deploy/ops/install.sh

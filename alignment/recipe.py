@@ -65,6 +65,7 @@ class VariantRecipe(RecipePart):
     """One of the models of a stage that are averaged."""
 
     seed: int
+    """Draws the order of the examples and whatever else chance decides."""
     optimizer: OptimizerConfig
 
 
@@ -91,9 +92,13 @@ class DpoVariantRecipe(VariantRecipe):
     """One DPO model."""
 
     beta: float = Field(default=0.1, gt=0)
+    """How dear it is to move away from the reference, the SFT model."""
     nll_coefficient: float = Field(default=0.2, ge=0)
+    """Weight of the chosen response's negative log-likelihood."""
     mask_format_tokens: bool = True
+    """Leave the tokens that end both responses out of the preference term."""
     preference_term: Literal["dpo", "ipo"] = "dpo"
+    """The loss on preferences: DPO's, or IPO's (Azar et al. 2023)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """The part of judgements taken to be the wrong way round."""
     newest_rounds: int = Field(default=1, ge=1)
@@ -123,6 +128,7 @@ class RejectionRecipe(RecipePart):
     num_candidates: int = Field(ge=10, le=30)
     """K, the answers drawn for each prompt."""
     num_prompts: int = Field(ge=1)
+    """Train prompts that are answered."""
     sampling: SamplingConfig
     domains: Domains = {}
     """By domain: temperature, top_p and max_tokens other than in `sampling`."""
@@ -141,7 +147,9 @@ class EvaluationRecipe(RecipePart):
     """Answers to held-out prompts by the new model, the round before and the base."""
 
     num_prompts: int = Field(ge=1)
+    """Held-out prompts that each of the models answers."""
     samples_per_prompt: int = Field(default=1, ge=1)
+    """Answers of each model to a prompt."""
     sampling: SamplingConfig
 
 
@@ -182,6 +190,7 @@ class RoundRecipe(RecipePart):
     """A whole round."""
 
     name: str
+    """Shown beside the round."""
     collect: CollectRecipe
     data_gate: DataGateRecipe = DataGateRecipe()
     snapshot: SnapshotRecipe = SnapshotRecipe()
@@ -194,9 +203,11 @@ class RoundRecipe(RecipePart):
     evaluation: EvaluationRecipe
     gate: GateRecipe = GateRecipe()
     precision: Precision = "fp32"
+    """bf16 is autocast over fp32 weights; pure_bf16 keeps weights, gradients and moments in bf16."""
     max_row_tokens: int = Field(default=2048, ge=16)
     """Longer examples are left out of training and counted."""
     max_tokens_per_microbatch: int = Field(default=8192, ge=16)
+    """Tokens of one pass forward and backward: what the memory holds. A batch takes as many as it needs."""
     num_threads: int = Field(default=1, ge=1)
     """torch threads of one training process; variants run side by side."""
     num_processes: int = Field(default=1, ge=1)

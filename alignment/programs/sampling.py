@@ -14,7 +14,9 @@ class EngineConfig(ProgramConfig):
     """How vLLM runs inside the sampling programs."""
 
     num_threads: int = Field(default=2, ge=1)
+    """torch threads of one engine on the processor."""
     kv_cache_gib: float = Field(default=1.0, gt=0)
+    """GiB for the keys and values of answers under way, on the processor."""
     max_model_len: int | None = Field(default=None, ge=16)
     """None: the model's own limit."""
     gpu_memory_fraction: float = Field(default=0.85, gt=0, le=1)
@@ -27,9 +29,13 @@ class SamplingConfig(ProgramConfig):
     """How answers are drawn."""
 
     temperature: float = Field(default=1.0, ge=0)
+    """Divides the logits; 0 takes the likeliest token each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
+    """Only the likeliest tokens that together have this probability are drawn from."""
     max_tokens: int = Field(ge=1)
+    """The longest answer."""
     seed: int = 0
+    """The same seed draws the same answers."""
 
 
 class RejectionConfig(ProgramConfig):

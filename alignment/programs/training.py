@@ -28,14 +28,18 @@ class OptimizerConfig(ProgramConfig):
     final_fraction: float = Field(default=0.1, ge=0, le=1)
     """The last step's learning rate as a part of the peak (linear decay)."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's, in every step a part of the learning rate."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
+    """Decay of AdamW's second moment."""
     max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are cut to this norm."""
 
 
 class LoraConfig(ProgramConfig):
     """Low-rank adapters in place of whole weights (Hu et al. 2021), merged into the checkpoint."""
 
     rank: int = Field(default=16, ge=1)
+    """Columns of the adapters' factors."""
     alpha: float = Field(default=32.0, gt=0)
     """The adapters' product is scaled by alpha / rank."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -17,6 +17,7 @@ class PhraseRule(ProgramConfig):
     """A phrase that models overuse, and how much of it is welcome."""
 
     name: str
+    """What the reports call it."""
     pattern: str
     """A regular expression, found anywhere in the response but in its code, upper or lower case."""
     max_share: float = Field(ge=0, lt=1)

@@ -20,8 +20,11 @@ class SamplingChange(ProgramConfig):
     """What is drawn otherwise than the recipe's `sampling` says; None leaves it as it is."""
 
     temperature: float | None = Field(default=None, ge=0)
+    """As in SamplingConfig."""
     top_p: float | None = Field(default=None, gt=0, le=1)
+    """As in SamplingConfig."""
     max_tokens: int | None = Field(default=None, ge=1)
+    """As in SamplingConfig."""
 
 
 class DomainSampling(SamplingChange):
@@ -35,7 +38,9 @@ class SystemPrompt(ProgramConfig):
     """A system prompt that steers tone, style or format."""
 
     name: str = Field(min_length=1)
+    """What candidates that were asked with it are marked with."""
     text: str = Field(min_length=1)
+    """The system message."""
     share: float = Field(gt=0, le=1)
     """The part of the prompts that is asked with it; of those that bring no system message of their own."""
     domains: tuple[str, ...] = ()

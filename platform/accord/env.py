@@ -58,10 +58,13 @@ class Environment:
     redis_url: str
     """Broker and bus: Redis or Valkey."""
     secret_key: str
+    """Signs sessions and tokens of forms: whoever has it can be anybody."""
     var: Path
     """Where run folders, checkpoints, logs and the local stack's data live."""
     debug: bool
+    """Errors in full on the page: for development alone."""
     allowed_hosts: tuple[str, ...]
+    """Names that the site answers to; any beyond this machine want a decision on HTTPS."""
     trusted_origins: tuple[str, ...]
     """Origins (`https://accord.example`) that forms may be sent from, behind a proxy."""
     https: bool
@@ -78,6 +81,7 @@ class Environment:
     import_max_bytes: int
     """How many bytes one imported file or folder may hold, unpacked."""
     import_max_rows: int
+    """How many rows one imported file or folder may hold."""
     webhook_networks: tuple[IPv4Network | IPv6Network, ...]
     """Networks (`10.1.0.0/16`) that webhooks may reach although they are not public."""
     webhook_ports: tuple[int, ...]
@@ -91,12 +95,14 @@ class Environment:
     fork_programs: bool
     """Whether programs are forked from a server that has imported torch, instead of each starting anew."""
     launcher: str
-    """Where programs run, one of LAUNCHERS: under the worker itself, or as jobs of a cluster."""
+    """Where programs run: `local`, under the worker itself, or as jobs of a cluster by `torchrun`, `slurm` or
+    `kubernetes`."""
     launcher_options: Path | None
-    """A TOML file of what the cluster is asked for, by kind of stage (docs/machines.md)."""
+    """A TOML file of what the cluster is asked for, by kind of stage."""
     artifacts: str
     """Where finished checkpoints are sent, `s3://bucket/prefix`; empty for nowhere."""
     mail: MailServer
+    """Who takes e-mails, `smtp+tls://user:password@host:587` (or smtp://, smtps://), and their sender."""
     mlflow_uri: str
     """An MLflow tracking server that gets the metrics of runs; empty for none."""
     wandb_project: str
@@ -110,7 +116,7 @@ class Environment:
     machine_hour_price: Price | None
     """What an hour of the machines that rounds run on costs, for forecasts."""
     retention: Mapping[str, int | None]
-    """Days after a round's end for which files of a kind stay (upkeep.retention); None: for ever."""
+    """Days after a round's end for which files of a kind stay; for ever where none is named."""
 
 
 def settings_module_default() -> None:
