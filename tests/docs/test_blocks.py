@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import CommandError, get_commands, load_command_class
 
 from alignment.recipe import RoundRecipe, small
@@ -33,7 +34,7 @@ from tests.docs.blocks import (
 )
 from webhooks.signing import signature
 
-LANGUAGES = ("sh", "python", "json", "toml", "env", "text", "mermaid")
+LANGUAGES = ("sh", "python", "json", "toml", "yaml", "env", "text", "mermaid")
 BLOCKS = [block for page in PAGES for block in page_blocks(page)]
 # Not Accord's own settings: other programs read them.
 _PLACEHOLDERS = {"1234:HASH": f"1234:{'4c0d' * 16}"}
@@ -106,6 +107,11 @@ def test_json_parses_and_parts_of_a_recipe_are_valid(block: Block) -> None:
 @pytest.mark.parametrize("block", of("toml"), ids=str)
 def test_toml_parses(block: Block) -> None:
     assert tomllib.loads(block.text)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=str)
+def test_yaml_parses(block: Block) -> None:
+    assert yaml.safe_load(block.text)
 
 
 @pytest.mark.parametrize("block", of("env"), ids=str)
